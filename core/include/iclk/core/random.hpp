@@ -1,0 +1,50 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace iclk {
+
+/// What a random stream is for. Part of the stream's key: the numbers of one purpose never depend on how many were
+/// drawn for another. The values are part of the file format (equal seeds must give equal runs): only append.
+enum class RandomPurpose : std::uint32_t {
+  items = 1,            ///< coordinates of item `index`
+  labels = 2,           ///< labels of a data set
+  initial_weights = 3,  ///< weights and biases of layer `index`
+  batches = 4,          ///< items of SGD step `index` (with replacement) or order of epoch `index`
+  bootstrap = 5,        ///< resampling, replicate `index`
+  initial_attention = 6,
+  test = 7,
+};
+
+/// Counter-based random stream (Philox4x32-10 from Random123), keyed by (seed, purpose, index).
+///
+/// Two streams with different keys are independent, and opening one costs nothing, so each use opens its own
+/// (one per SGD step, per item, per bootstrap replicate). Draws therefore do not depend on threads, batching, backend
+/// or on where an interrupted run was resumed. A stream holds 2^34 32-bit words.
+/// Satisfies UniformRandomBitGenerator; copying a Rng copies its position.
+class Rng {
+ public:
+  using result_type = std::uint32_t;
+
+  Rng(std::uint64_t seed, RandomPurpose purpose, std::uint64_t index) noexcept;
+
+  static constexpr result_type min() noexcept { return 0; }
+  static constexpr result_type max() noexcept { return 0xffffffffU; }
+  result_type operator()() noexcept;
+
+  double uniform() noexcept;                         ///< [0, 1), 53 random bits
+  double uniform(double low, double high) noexcept;  ///< [low, high)
+  double normal() noexcept;                          ///< N(0, 1) by Box-Muller, in pairs
+  std::uint64_t below(std::uint64_t n) noexcept;     ///< {0, ..., n-1}, exactly uniform; n >= 1
+
+ private:
+  std::uint64_t seed_;
+  std::array<std::uint32_t, 4> counter_;
+  std::array<std::uint32_t, 4> words_{};
+  int used_ = 4;
+  double spare_normal_ = 0.0;
+  bool has_spare_normal_ = false;
+};
+
+}  // namespace iclk

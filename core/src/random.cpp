@@ -1,0 +1,67 @@
+#include "iclk/core/random.hpp"
+
+#include <Random123/philox.h>
+
+#include <cmath>
+#include <numbers>
+
+namespace iclk {
+
+Rng::Rng(std::uint64_t seed, RandomPurpose purpose, std::uint64_t index) noexcept
+    : seed_(seed),
+      counter_{0, static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32),
+               static_cast<std::uint32_t>(purpose)} {}
+
+Rng::result_type Rng::operator()() noexcept {
+  if (used_ == 4) {
+    const r123::Philox4x32 philox;
+    const r123::Philox4x32::ctr_type counter{{counter_[0], counter_[1], counter_[2], counter_[3]}};
+    const r123::Philox4x32::key_type key{{static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)}};
+    const auto block = philox(counter, key);
+    for (int i = 0; i < 4; ++i) words_[i] = block[i];
+    ++counter_[0];
+    used_ = 0;
+  }
+  return words_[used_++];
+}
+
+double Rng::uniform() noexcept {
+  const std::uint64_t high = (*this)() >> 5;  // 27 bits
+  const std::uint64_t low = (*this)() >> 6;   // 26 bits
+  return static_cast<double>((high << 26) | low) * 0x1p-53;
+}
+
+double Rng::uniform(double low, double high) noexcept { return low + (high - low) * uniform(); }
+
+double Rng::normal() noexcept {
+  if (has_spare_normal_) {
+    has_spare_normal_ = false;
+    return spare_normal_;
+  }
+  const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));  // 1 - u is in (0, 1]
+  const double angle = 2.0 * std::numbers::pi * uniform();
+  spare_normal_ = radius * std::sin(angle);
+  has_spare_normal_ = true;
+  return radius * std::cos(angle);
+}
+
+std::uint64_t Rng::below(std::uint64_t n) noexcept {
+  // Lemire's multiply-and-shift: the high half of word * n is uniform once the few low halves that would favour
+  // some values are rejected.
+  if (n <= 0xffffffffULL) {
+    const auto bound = static_cast<std::uint32_t>(n);
+    std::uint64_t product = std::uint64_t{(*this)()} * bound;
+    if (static_cast<std::uint32_t>(product) < bound) {
+      const std::uint32_t threshold = (0U - bound) % bound;
+      while (static_cast<std::uint32_t>(product) < threshold) product = std::uint64_t{(*this)()} * bound;
+    }
+    return product >> 32;
+  }
+  const std::uint64_t threshold = (0ULL - n) % n;
+  for (;;) {
+    const std::uint64_t word = (std::uint64_t{(*this)()} << 32) | (*this)();
+    if (word >= threshold) return word % n;
+  }
+}
+
+}  // namespace iclk
