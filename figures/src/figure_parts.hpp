@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "iclk/core/estimate.hpp"
+#include "iclk/figures/draw_figure.hpp"
+#include "iclk/figures/figure_tables.hpp"
+
+// Pieces that the table functions share. A figure is one fig*.cpp, one fig*.gp and one line in figure_list.cpp.
+namespace iclk::figures {
+
+/// A figure as the list holds it.
+struct FigureEntry {
+  FigureInfo info;
+  double width = 0.0, height = 0.0;  ///< printed size [inch]; columns are 3.4 and 7 wide
+  std::string_view script;           ///< text of its .gp file
+  FigureTables (*tables)(const std::filesystem::path& data, const FigureOptions& options) = nullptr;
+};
+std::span<const FigureEntry> figure_entries() noexcept;
+const FigureEntry& find_entry(std::string_view name);
+
+/// Curves of one K, in the order of `read_curve_folder`.
+struct Level {
+  double n_items = 0.0;
+  std::vector<const MeasuredCurve*> curves;
+};
+/// Curves grouped by K, rising. Throws Error when there are none.
+std::vector<Level> levels_of(std::span<const MeasuredCurve> curves);
+
+/// n colours in an order that also reads in grey: viridis from dark to the last shade that stands out on white.
+std::vector<std::string> ordered_colors(std::size_t n);
+
+/// Adds what the scripts need to draw one colour per K: n_levels, level_labels and level_colors (words), and
+/// legend_step, which thins a legend that would grow too high.
+void add_levels(FigureTables& figure, const std::vector<Level>& levels);
+
+/// A logarithmic axis `name`: numbers NAME_min and NAME_max around [low, high] with a margin of the factor `margin`,
+/// and the text NAME_tics with labelled powers of ten (steps 1, 2, 5 or all where few fit) and unlabelled
+/// steps; NAME_marks is the same without labels, for an axis that shares those of another.
+void add_log_axis(FigureTables& figure, const std::string& name, double low, double high, double margin = 1.0);
+
+/// Indices of the samples to draw: all up to `limit`, else those nearest to `limit` log-spaced times; the last
+/// included.
+std::vector<std::size_t> drawn_samples(std::span<const double> times, std::size_t limit);
+
+/// Adds a row and fails in debug builds when its width is not the table's.
+void add_row(Table& table, std::vector<Cell> cells, int blank_lines_before = 0);
+
+/// SGD steps at `time`, when the curve's learning rate is known.
+Cell iteration_cell(const MeasuredCurve& curve, double time);
+Cell seed_cell(const MeasuredCurve& curve);
+
+/// "0.702 (0.690 to 0.714)": as many decimals as the interval warrants.
+std::string format_estimate(const Estimate& estimate);
+/// `value` with `digits` significant digits, in plain notation up to a million.
+std::string format_rounded(double value, int digits);
+
+/// The caption: title, text, and the lines Runs, Settings, Numbers and Sources.
+std::string make_caption(std::string_view title, std::string_view text, std::span<const MeasuredCurve> curves,
+                         const std::vector<std::string>& numbers);
+
+}  // namespace iclk::figures
