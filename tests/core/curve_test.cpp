@@ -56,7 +56,7 @@ double quadrature(const Curve& curve, double a, double b) {
 
 }  // namespace
 
-TEST_CASE("curve: passes exactly through its samples, the ends included", "[core]") {
+TEST_CASE("curve: passes exactly through its samples with the ends included", "[core]") {
   for (std::uint64_t k = 0; k < 20; ++k) {
     const Curve curve = random_decay(k);
     for (std::size_t i = 0; i < curve.size(); ++i) REQUIRE(curve(curve.times()[i]) == curve.values()[i]);
