@@ -1,0 +1,22 @@
+# cmake -DSOURCE=<repository> -P test_names.cmake: names of test cases hold no comma, bracket, semicolon or backslash.
+# Catch2 gives commas and brackets a meaning on the command line, CMake semicolons and brackets in lists: such a test
+# could be left out of a run without anybody noticing.
+file(GLOB_RECURSE tests "${SOURCE}/tests/*_test.cpp")
+set(n_names 0)
+foreach(test IN LISTS tests)
+  file(READ "${test}" text)
+  string(REGEX REPLACE "[;]" "<semicolon>" text "${text}")
+  string(REPLACE "[" "<bracket>" text "${text}")
+  string(REPLACE "]" "<bracket>" text "${text}")
+  string(REGEX MATCHALL "TEST_CASE\\([ \n]*\"[^\"]*\"" names "${text}")
+  foreach(name IN LISTS names)
+    math(EXPR n_names "${n_names} + 1")
+    if(name MATCHES "<semicolon>|<bracket>|,|\\\\")
+      message(SEND_ERROR "${test}: ${name}: rename this test case")
+    endif()
+  endforeach()
+endforeach()
+if(n_names EQUAL 0)
+  message(SEND_ERROR "no test cases found below ${SOURCE}/tests")
+endif()
+message(STATUS "${n_names} names checked")

@@ -1,0 +1,263 @@
+#include "iclk/theory/gradient_flow.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/numeric/odeint/stepper/controlled_runge_kutta.hpp>
+#include <boost/numeric/odeint/stepper/dense_output_runge_kutta.hpp>
+#include <boost/numeric/odeint/stepper/generation.hpp>
+#include <boost/numeric/odeint/stepper/runge_kutta_dopri5.hpp>
+#include <boost/numeric/odeint/util/odeint_error.hpp>
+#include <cmath>
+#include <cstddef>
+#include <functional>
+#include <limits>
+#include <span>
+#include <utility>
+
+#include "arguments.hpp"
+#include "order_parameter_grid.hpp"
+
+namespace iclk::theory {
+namespace {
+
+namespace odeint = boost::numeric::odeint;
+
+/// w, beta, log time x with t = time_unit (exp(x) - 1), intrinsic time s in units of s_unit.
+using State = std::array<double, 4>;
+
+struct PairOfValues {
+  double c1, c2;
+};
+
+/// Constant order parameters.
+struct ConstantSource {
+  double c1, c2;
+  PairOfValues operator()(double) { return {c1, c2}; }
+};
+
+/// Order parameters as functions of time.
+struct FunctionSource {
+  const OrderParameterFunctions& functions;
+  PairOfValues operator()(double time) { return {functions.c1(time), functions.c2(time)}; }
+};
+
+/// Measured curves, continued on both sides by their end values; the flow never uses the part after the end.
+struct CurveSource {
+  const OrderParameterCurves& curves;
+  PairOfValues operator()(double time) {
+    const double t = std::clamp(time, curves.c1.start_time(), curves.c1.end_time());
+    return {curves.c1(t), curves.c2(t)};
+  }
+};
+
+/// Beyond this the time itself would overflow; nothing that a double can resolve happens there.
+constexpr double kLastTime = 1e300;
+
+/// Eqs. 7-8 with the arc length of (x, w, beta) as independent variable. Every derivative is bounded by 1, so a trial
+/// step can neither overflow nor step over the blow-up.
+template <class Source>
+struct ArcLengthSystem {
+  Source source;
+  double n_context;
+  double time_unit;
+  double s_unit;
+  double last_log_time;
+
+  double time(const State& y) const { return time_unit * std::expm1(std::min(y[2], last_log_time)); }
+
+  void operator()(const State& y, State& derivative, double) {
+    const double t = time(y);
+    const auto [c1, c2] = source(t);
+    // Time that passes per unit of x, as intrinsic time ds = (c1/N) dt.
+    const double ds = c1 / n_context * (t + time_unit);
+    const double q = std::exp(y[1]);
+    const double dw = ds * (q - c2 * y[0]);
+    const double dbeta = ds * y[0] * q;
+    if (!(c1 >= 0.0) || !(c2 >= 0.0) || !std::isfinite(dw) || !std::isfinite(dbeta)) {
+      derivative.fill(std::numeric_limits<double>::quiet_NaN());
+      return;
+    }
+    const double length = std::hypot(1.0, dw, dbeta);
+    derivative = {dw / length, dbeta / length, 1.0 / length, ds / s_unit / length};
+  }
+};
+
+bool all_finite(const State& y) {
+  return std::all_of(y.begin(), y.end(), [](double v) { return std::isfinite(v); });
+}
+
+/// The point inside the step [begin, end] where `component` of the state reaches `target`: bracketed by bisection on
+/// the dense output, then met by Newton steps on a Dormand-Prince step of just that length, which is one order better.
+template <class System, class Dense>
+std::pair<double, State> meet(System& system, Dense& dense, const State& start, double begin, double end,
+                              std::size_t component, double target) {
+  double low = begin;
+  double high = end;
+  State y{};
+  for (int i = 0; i < 40; ++i) {
+    const double middle = 0.5 * (low + high);
+    dense.calc_state(middle, y);
+    (y[component] < target ? low : high) = middle;
+  }
+  double at = high;
+  const auto step_to = [&](double end_of_step) {
+    y = start;
+    odeint::runge_kutta_dopri5<State>().do_step(std::ref(system), y, begin, end_of_step - begin);
+  };
+  State slope{};
+  for (int i = 0; i < 4; ++i) {
+    step_to(at);
+    system(y, slope, at);
+    if (!(slope[component] > 0.0)) break;
+    const double correction = (target - y[component]) / slope[component];
+    at = std::clamp(at + correction, begin, end);
+    if (std::abs(correction) <= 1e-15 * (1.0 + std::abs(at))) break;
+  }
+  step_to(at);
+  y[component] = target;
+  return {at, y};
+}
+
+template <class Source>
+FlowResult integrate(FlowState initial, double n_context, Source source, double end_of_curves,
+                     const FlowOptions& options) {
+  validate(options);
+  require_context(n_context);
+  require_finite("w0", initial.w);
+  require_finite("beta0", initial.beta);
+
+  FlowResult result;
+  result.final_state = initial;
+  if (options.record_trajectory) result.trajectory.push_back({0.0, 0.0, initial});
+  if (initial.beta >= options.beta_acquired) {
+    result.outcome = FlowOutcome::acquired;
+    result.t_icl = 0.0;
+    return result;
+  }
+  const auto [first_c1, first_c2] = source(0.0);
+  // Intrinsic time in which the start state begins to move: exp(-beta0)/(1 + |w0|), but no more than 1/c2 ~ 1.
+  const double s_unit = 1.0 / (1.0 + std::exp(initial.beta) * (1.0 + std::abs(initial.w)));
+  const double time_unit = s_unit * n_context / first_c1;
+  if (!(first_c1 > 0.0) || !(first_c2 >= 0.0) || !(s_unit > 0.0) || !std::isfinite(time_unit) || !(time_unit > 0.0)) {
+    result.outcome = FlowOutcome::not_finite;
+    return result;
+  }
+
+  const double stop_time = std::min({options.t_max, end_of_curves, kLastTime});
+  const double stop_log_time = std::log1p(stop_time / time_unit);
+  ArcLengthSystem<Source> system{source, n_context, time_unit, s_unit, std::log1p(kLastTime / time_unit)};
+
+  auto dense = odeint::make_dense_output(options.abs_tol, options.rel_tol, odeint::runge_kutta_dopri5<State>());
+  State y{initial.w, initial.beta, 0.0, 0.0};
+  dense.initialize(y, 0.0, std::min(0.01, 0.1 * stop_log_time));
+
+  const auto finish = [&](const State& end, FlowOutcome outcome) {
+    result.outcome = outcome;
+    result.final_state = {end[0], end[1]};
+    result.final_time = system.time(end);
+    result.integral = 2.0 * n_context * s_unit * end[3];
+    if (options.record_trajectory) {
+      result.trajectory.push_back({result.final_time, result.integral, result.final_state});
+    }
+  };
+
+  while (result.steps < options.max_steps) {
+    const State start = y;
+    std::pair<double, double> step;
+    try {
+      step = dense.do_step(std::ref(system));
+    } catch (const odeint::odeint_error&) {  // the step size collapsed: only NaN right-hand sides do that here
+      finish(start, FlowOutcome::not_finite);
+      return result;
+    }
+    ++result.steps;
+    y = dense.current_state();
+    if (!all_finite(y)) {
+      finish(start, FlowOutcome::not_finite);
+      return result;
+    }
+
+    const bool beta_reached = y[1] >= options.beta_acquired;
+    const bool stop_reached = y[2] >= stop_log_time;
+    if (beta_reached || stop_reached) {
+      std::pair<double, State> first{std::numeric_limits<double>::infinity(), y};
+      FlowOutcome outcome = FlowOutcome::acquired;
+      if (beta_reached) {
+        first = meet(system, dense, start, step.first, step.second, 1, options.beta_acquired);
+      }
+      if (stop_reached) {
+        const auto stop = meet(system, dense, start, step.first, step.second, 2, stop_log_time);
+        if (stop.first < first.first) {
+          first = stop;
+          outcome = end_of_curves <= stop_time ? FlowOutcome::curve_ended : FlowOutcome::reached_t_max;
+        }
+      }
+      finish(first.second, outcome);
+      if (outcome == FlowOutcome::acquired) {
+        result.t_icl = result.final_time;
+      } else {
+        result.final_time = stop_time;
+      }
+      return result;
+    }
+
+    // At the blow-up p = exp(-beta) reaches zero; the intrinsic time left is p/w, exactly so up to a factor 1 - 1/w^2.
+    const double left = std::exp(-y[1]) / y[0];
+    if (y[0] > 1.0 && left < 1e-18 * s_unit * y[3]) {
+      finish(y, FlowOutcome::acquired);
+      result.t_icl = result.final_time;
+      return result;
+    }
+    if (options.record_trajectory) {
+      result.trajectory.push_back({system.time(y), 2.0 * n_context * s_unit * y[3], {y[0], y[1]}});
+    }
+  }
+  finish(y, FlowOutcome::step_limit);
+  return result;
+}
+
+}  // namespace
+
+void validate(const FlowOptions& options) {
+  require(options.rel_tol >= 1e-14 && options.rel_tol <= 1e-2, "rel_tol", "a number in [1e-14, 1e-2]", options.rel_tol);
+  require(options.abs_tol > 0.0 && std::isfinite(options.abs_tol), "abs_tol", "a positive number", options.abs_tol);
+  require(options.t_max > 0.0, "t_max", "a positive number", options.t_max);
+  require(!std::isnan(options.beta_acquired), "beta_acquired", "a number", options.beta_acquired);
+  require(options.max_steps >= 1, "max_steps", "at least 1", options.max_steps);
+}
+
+std::string_view name(FlowOutcome outcome) noexcept {
+  switch (outcome) {
+    case FlowOutcome::acquired:
+      return "acquired";
+    case FlowOutcome::reached_t_max:
+      return "reached_t_max";
+    case FlowOutcome::curve_ended:
+      return "curve_ended";
+    case FlowOutcome::step_limit:
+      return "step_limit";
+    case FlowOutcome::not_finite:
+      return "not_finite";
+  }
+  return "";
+}
+
+FlowResult integrate_flow(FlowState initial, double n_context, const OrderParameterCurves& curves,
+                          const FlowOptions& options) {
+  require_shared_times(curves);
+  return integrate(initial, n_context, CurveSource{curves}, curves.c1.end_time(), options);
+}
+
+FlowResult integrate_flow(FlowState initial, double n_context, double c1, double c2, const FlowOptions& options) {
+  require(c1 > 0.0 && c1 <= 1.0, "c1", "a number in (0, 1]", c1);
+  require(c2 >= 0.0 && c2 <= 1.0, "c2", "a number in [0, 1]", c2);
+  return integrate(initial, n_context, ConstantSource{c1, c2}, std::numeric_limits<double>::infinity(), options);
+}
+
+FlowResult integrate_flow(FlowState initial, double n_context, const OrderParameterFunctions& functions,
+                          const FlowOptions& options) {
+  if (!functions.c1 || !functions.c2) throw field_error("functions", "expected both c1 and c2");
+  return integrate(initial, n_context, FunctionSource{functions}, std::numeric_limits<double>::infinity(), options);
+}
+
+}  // namespace iclk::theory
