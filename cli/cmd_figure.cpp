@@ -1,0 +1,105 @@
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "attention_point.hpp"
+#include "iclk/core/error.hpp"
+#include "iclk/core/run_info.hpp"
+#include "iclk/figures/draw_figure.hpp"
+#include "output.hpp"
+#include "verbs.hpp"
+
+namespace iclk::cli {
+namespace {
+
+struct FigureInput {
+  std::string id;
+  std::optional<std::string> data, out;
+  std::uint64_t n_context = 100;
+  double beta0 = 0.0;
+  double w0 = 0.0;
+  std::optional<double> lr;
+  std::optional<std::uint64_t> n_items;
+  Destinations destinations;
+};
+
+Json json_head() { return {{"schema", "iclk-figure 1"}, {"program", "iclk " + std::string(version())}}; }
+
+Answer list_of_figures() {
+  PrintedTable table({"id", "paper", "title", "needs"}, "l");
+  CsvText csv({"id", "paper", "title", "needs"});
+  Json list = Json::array();
+  for (const figures::FigureInfo& info : figures::figures()) {
+    table.add_row(
+        {std::string(info.id), std::string(info.paper_label), std::string(info.title), std::string(info.needs)});
+    csv.cell(info.id).cell(info.paper_label).cell(info.title).cell(info.needs).end_row();
+    list.push_back({{"id", info.id}, {"paper", info.paper_label}, {"title", info.title}, {"needs", info.needs}});
+  }
+  Json json = json_head();
+  json["figures"] = std::move(list);
+  return {table.str(), std::move(json), std::move(csv).take()};
+}
+
+Answer drawn_answer(const FigureInput& input, const figures::DrawnFigure& drawn) {
+  std::vector<std::filesystem::path> files{drawn.svg, drawn.pdf};
+  files.insert(files.end(), drawn.tables.begin(), drawn.tables.end());
+  files.push_back(drawn.caption);
+  files.push_back(drawn.script);
+  Answer answer{{}, json_head(), {}};
+  CsvText csv({"file"});
+  Json list = Json::array();
+  for (const std::filesystem::path& file : files) {
+    answer.text += "  " + file.string() + '\n';
+    csv.cell(std::string_view(file.string())).end_row();
+    list.push_back(file.string());
+  }
+  answer.json["figure"] = figures::find_figure(input.id).id;
+  answer.json["data"] = *input.data;
+  answer.json.update({{"context", input.n_context}, {"beta0", input.beta0}, {"w0", input.w0}});
+  answer.json["files"] = std::move(list);
+  answer.csv = std::move(csv).take();
+  return answer;
+}
+
+}  // namespace
+
+Action declare_figure(VerbOptions& options) {
+  const auto input = std::make_shared<FigureInput>();
+  options.explain(
+      "one figure of the paper with theory over data",
+      "Draws a figure of the paper from result files, as ID.svg and ID.pdf, with every plotted number in ID.csv "
+      "(further tables beside it), a caption and the gnuplot script that draws it again. `iclk figure list` "
+      "lists the figures and what they need. Needs gnuplot.");
+  options.argument("ID", input->id, "figure, e.g. fig5 or A.3; list for the list");
+  options.text("--data", input->data, "DIR", "folder with the results, e.g. the --out of iclk train (required)");
+  options.text("--out", input->out, "DIR", "folder for the figure, made if it does not exist (required)");
+  options.count("--context", input->n_context, kContextRule, "N of the threshold K* drawn into Fig. 5");
+  options.number("--beta0", input->beta0, start_rule(), "start value of beta for that threshold");
+  options.number("--w0", input->w0, start_rule(), "start value of w for that threshold");
+  options.number("--lr", input->lr, positive_number(),
+                 "learning rate of curves that count SGD steps and do not say it");
+  options.count("--items", input->n_items, kItemsRule, "K of curve files that do not say it");
+  declare_destinations(options, input->destinations);
+  options.example("iclk figure fig5 --data runs --out figures", "the memorization law from your own curves");
+  return [input] {
+    if (input->id.empty()) throw field_error("ID", "expected a figure; iclk figure list lists them");
+    check_destinations(input->destinations, {});
+    if (input->id == "list") {
+      write_answer(input->destinations, list_of_figures());
+      return Exit::answered;
+    }
+    figures::find_figure(input->id);
+    if (!input->data) throw field_error("--data", "is required: the folder with the results");
+    if (!input->out) throw field_error("--out", "is required: the folder for the figure");
+    const figures::FigureOptions figure{.n_context = static_cast<double>(input->n_context),
+                                        .beta0 = input->beta0,
+                                        .w0 = input->w0,
+                                        .foreign = {.lr = input->lr, .n_items = input->n_items}};
+    write_answer(input->destinations,
+                 drawn_answer(*input, figures::draw_figure(input->id, *input->data, *input->out, figure)));
+    return Exit::answered;
+  };
+}
+
+}  // namespace iclk::cli
