@@ -53,6 +53,8 @@ struct Prediction {
   theory::FullLossAcquisition full_loss;
   theory::Threshold threshold;
   Estimate k_star_leading;
+  std::optional<double> finite_n_excess;  ///< I_K that the full loss needs beyond Eqs. 7-8, see find_threshold
+  Estimate k_star_full_loss;
   std::vector<std::string> warnings;
 };
 
@@ -153,6 +155,14 @@ void find_threshold(Prediction& result) {
   }
   if (result.law && result.law->law.exponent.value && std::isfinite(result.x_leading)) {
     result.k_star_leading = fit::x_at(result.law->law, result.x_leading);
+  }
+  // Eqs. 7-8 hold for N -> infinity. The exact loss of an MLP that never memorizes needs more before attention reaches
+  // 1/2, an amount that hardly depends on N (docs/equations.md, Eq. 21); at c1 = 1/2 the integral is the time itself.
+  // We add the same amount to what each curve needs.
+  if (result.full_loss.t_attention_half) {
+    result.finite_n_excess = *result.full_loss.t_attention_half - result.x_exact;
+    for (theory::ThresholdPoint& point : points) point.required_integral += *result.finite_n_excess;
+    result.k_star_full_loss = theory::threshold_from_curves(points).k_star;
   }
 }
 
@@ -269,6 +279,8 @@ Json to_json(const PredictInput& input, const Prediction& result) {
            {{"outcome", theory::name(result.threshold.outcome)},
             {"k_star", json_estimate(result.threshold.k_star)},
             {"k_star_leading", json_estimate(result.k_star_leading)},
+            {"k_star_full_loss", json_estimate(result.k_star_full_loss)},
+            {"finite_n_excess", json_number(result.finite_n_excess)},
             {"local_nu", json_number(result.threshold.local_nu)},
             {"seed_sd", json_number(result.threshold.seed_sd)}}},
           {"warnings", result.warnings}};
@@ -365,6 +377,10 @@ std::string to_text(const PredictInput& input, const Prediction& result) {
     text += "K* = " + human(k_star) + ", " + in_words(result.threshold) + '\n';
   else
     text += in_words(result.threshold) + '\n';
+  if (result.k_star_full_loss.value) {
+    text += "                     K* = " + human(result.k_star_full_loss) + " at this N: the full loss needs " +
+            human(*result.finite_n_excess) + " more\n";
+  }
   if (result.k_star_leading.value) {
     text += "                     K* = " + human(result.k_star_leading) + " to leading order (Eq. 13)\n";
   }

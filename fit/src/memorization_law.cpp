@@ -20,7 +20,7 @@ namespace {
 constexpr double kNearEnd = 2.0;
 
 // Upper end of a common tail that is known from the shape alone, in units of the power estimate: a logarithmic tail of
-// degree 3 (DERIVATIONS 5, m/(m-1) = 4).
+// degree 3 (docs/equations.md, Tails).
 constexpr double kLogarithmicFactor = 4.0;
 
 // Levels below which less than about this part of the integral is left carry no information on it.
@@ -244,8 +244,8 @@ void fit_common_shape(std::span<const TruncatedCurve> curves, const ShapeInput& 
     cases.push_back({"drift low", fit_shared_shape(input.times, input.log_levels, fit.collapse.drift.low)});
     cases.push_back({"drift high", fit_shared_shape(input.times, input.log_levels, fit.collapse.drift.high)});
   }
-  std::vector<double> log_x;
-  for (const LevelTimes& curve : input.times) log_x.push_back(curve.log_items);
+  std::vector<double> n_items;
+  for (const std::size_t k : input.used) n_items.push_back(curves[k].n_items);
   std::vector<LogScenario> scenarios;
   fit.infinity.assign(curves.size(), Estimate{});
   for (const Case& one : cases) {
@@ -260,7 +260,7 @@ void fit_common_shape(std::span<const TruncatedCurve> curves, const ShapeInput& 
     }
     scenarios.push_back(std::move(scenario));
   }
-  fit.law = fit_scenarios(log_x, scenarios, options.power_law);
+  fit.law = fit_scenarios(n_items, scenarios, options.power_law);
   fit.treatment = TruncationTreatment::common_shape;
   if (!tail.resolved) {
     fit.warnings.emplace_back(

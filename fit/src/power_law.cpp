@@ -132,7 +132,7 @@ std::string_view name(PowerLawOutcome outcome) {
 PowerLawFit fit_power_law(std::span<const PowerLawPoint> points, const PowerLawOptions& options) {
   validate(options);
   check(points);
-  std::vector<double> log_x;
+  std::vector<double> x;
   LogScenario central{"central", {}}, low{"low", {}}, high{"high", {}};
   const std::optional<double> widest = widest_bracket(points);
   std::size_t n_unresolved = 0;
@@ -146,7 +146,7 @@ PowerLawFit fit_power_law(std::span<const PowerLawPoint> points, const PowerLawO
       ++n_unresolved;
     }
     brackets = brackets || point.low || point.high;
-    log_x.push_back(std::log(point.x));
+    x.push_back(point.x);
     central.log_y.push_back(log_y);
     low.log_y.push_back(log_low);
     high.log_y.push_back(log_high);
@@ -156,7 +156,7 @@ PowerLawFit fit_power_law(std::span<const PowerLawPoint> points, const PowerLawO
     scenarios.push_back(std::move(low));
     scenarios.push_back(std::move(high));
   }
-  PowerLawFit fit = fit_scenarios(log_x, scenarios, options);
+  PowerLawFit fit = fit_scenarios(x, scenarios, options);
   if (options.use_tails && n_unresolved > 0) {
     std::string text = "the tails of " + std::to_string(n_unresolved) + " of " + std::to_string(points.size()) +
                        " points have no upper end: ";

@@ -155,18 +155,20 @@ void add_warnings(PowerLawFit& fit, const PowerLawOptions& options) {
 
 }  // namespace
 
-PowerLawFit fit_scenarios(std::span<const double> log_x, std::span<const LogScenario> scenarios,
+PowerLawFit fit_scenarios(std::span<const double> x, std::span<const LogScenario> scenarios,
                           const PowerLawOptions& options) {
   PowerLawFit fit;
-  fit.n_points = log_x.size();
-  if (log_x.empty()) {
+  fit.n_points = x.size();
+  if (x.empty()) {
     fit.warnings.emplace_back("no points: no law");
     return fit;
   }
+  std::vector<double> log_x(x.size());
+  std::transform(x.begin(), x.end(), log_x.begin(), [](double each) { return std::log(each); });
   const Levels levels = group_levels(log_x);
   fit.n_levels = levels.log_x.size();
-  fit.x_min = std::exp(levels.log_x.front());
-  fit.x_max = std::exp(levels.log_x.back());
+  fit.x_min = *std::min_element(x.begin(), x.end());
+  fit.x_max = *std::max_element(x.begin(), x.end());
   const auto n = static_cast<double>(fit.n_points);
   const auto n_levels = static_cast<double>(fit.n_levels);
 

@@ -15,8 +15,8 @@ struct LogScenario {
 };
 
 /// The fit of fit_power_law for any list of scenarios: weights from the first one, intervals from all.
-/// log_x: [n points], finite; scenarios: at least one.
-PowerLawFit fit_scenarios(std::span<const double> log_x, std::span<const LogScenario> scenarios,
+/// x: [n points], positive; scenarios: at least one.
+PowerLawFit fit_scenarios(std::span<const double> x, std::span<const LogScenario> scenarios,
                           const PowerLawOptions& options);
 
 }  // namespace iclk::fit

@@ -246,3 +246,17 @@ TEST_CASE("predict: 24 curves in under 50 ms", "[cli][.slow]") {
   }
   CHECK(seconds.count() < 0.05);
 }
+
+TEST_CASE("predict: the threshold at finite N adds what the full loss needs", "[cli][eq21]") {
+  const json answer = json_of({"predict", data_path("curves_E.csv").string(), "--context", "100"});
+  // t_att of exact_flow_acquisition.csv for zero logits, N = 100, and X_exact: the laws of curves_E give K* from
+  // either.
+  const double excess = answer["threshold"]["finite_n_excess"];
+  CHECK_THAT(excess, WithinRel(answer["acquisition"]["t_full_loss"].get<double>() -
+                                   answer["acquisition"]["x_exact"].get<double>(),
+                               1e-12));
+  CHECK_THAT(excess, WithinAbs(288.628 - 273.644, 2e-3));
+  const double required = 273.6443397838436 + excess;
+  CHECK(agrees(answer["threshold"]["k_star_full_loss"], std::pow(required / 2.0, 1 / 0.7), 1e-2, 1.5));
+  CHECK(answer["threshold"]["k_star_full_loss"]["value"] > answer["threshold"]["k_star"]["value"]);
+}

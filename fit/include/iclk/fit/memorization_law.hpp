@@ -79,7 +79,7 @@ struct MemorizationLawFit {
 /// hardly nu. The interval of nu is the union over the common tail at its low, central and high end, the drift at the
 /// ends of its interval, and no drift.
 ///
-/// Source   Eq. 10, Eq. 12; DERIVATIONS section 5.
+/// Source   Eq. 10, Eq. 12; docs/equations.md, Tails.
 /// Valid    Curves of different K that overlap in level; rms of ln t about the shape below max_collapse_residual. Else
 ///          the answer falls back on the tails of single curves, with a warning.
 /// Takes    curves: c1 in (0, 1) decaying; one per run, repeated K allowed.
