@@ -22,12 +22,13 @@ FigureTables figA2_tables(std::span<const MeasuredCurve> curves, const FigureOpt
   for (const Level& level : levels) {
     for (const MeasuredCurve* curve : level.curves) {
       const auto& [c1, c2, c3, c2_is_closure] = curve->curves;
+      first = std::min(first, drawn_start(*curve) / (in_iterations ? *curve->lr : 1.0));
       int gap = curve == level.curves.front() ? 2 : 1;
       for (const std::size_t i : drawn_samples(c1.times(), kMostSamples)) {
         const double time = c1.times()[i];
         const Cell iteration = iteration_cell(*curve, time);
         const double x = in_iterations ? std::get<double>(iteration) : time;
-        if (x > 0) first = std::min(first, x), last = std::max(last, x);
+        last = std::max(last, x);
         c1_low = std::min(c1_low, c1.values()[i]), c1_high = std::max(c1_high, c1.values()[i]);
         c2_low = std::min(c2_low, c2.values()[i]), c2_high = std::max(c2_high, c2.values()[i]);
         if (c3) c3_low = std::min(c3_low, c3->values()[i]), c3_high = std::max(c3_high, c3->values()[i]);
@@ -41,8 +42,7 @@ FigureTables figA2_tables(std::span<const MeasuredCurve> curves, const FigureOpt
   }
   figure.tables.push_back(std::move(table));
   add_levels(figure, levels);
-  // The first steps hardly move: showing more than five decades would only shrink what happens.
-  add_log_axis(figure, "x", std::max(first, last * 1e-5), last, 1.0);
+  add_log_axis(figure, "x", first, last, 1.0);
   add_log_axis(figure, "c1", c1_low, c1_high, 1.15);
   const bool has_c3 = c3_high > 0.0;
   add_log_axis(figure, "c3", has_c3 ? c3_low : 0.1, has_c3 ? c3_high : 1.0, 1.25);

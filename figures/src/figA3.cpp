@@ -31,7 +31,11 @@ FigureTables figA3_tables(std::span<const MeasuredCurve> curves, const FigureOpt
                  .rows = {}};
   const std::vector<Level> levels = levels_of(curves);
   Range times, c1_range, integrals;
-  for (const MeasuredCurve& curve : curves) times.take(curve.curves.c1.end_time());
+  double first_time = HUGE_VAL;
+  for (const MeasuredCurve& curve : curves) {
+    times.take(curve.curves.c1.end_time());
+    first_time = std::min(first_time, drawn_start(curve));
+  }
   const double last_time = times.high * kBeyond;
   std::size_t n_replicates = 0;
   bool has_bounds = false;
@@ -46,7 +50,8 @@ FigureTables figA3_tables(std::span<const MeasuredCurve> curves, const FigureOpt
       for (const std::size_t i : drawn_samples(c1.times(), kMostSamples)) {
         const double time = c1.times()[i];
         const double integral = theory::memorization_integral_at(c1, time);
-        times.take(time), c1_range.take(c1.values()[i]), integrals.take(integral);
+        c1_range.take(c1.values()[i]);
+        if (time >= first_time) integrals.take(integral);
         add_row(measured,
                 {level.n_items, seed_cell(curve), iteration_cell(curve, time), time, c1.values()[i], integral}, gap);
         gap = 0;
@@ -72,22 +77,19 @@ FigureTables figA3_tables(std::span<const MeasuredCurve> curves, const FigureOpt
   }
   figure.tables = {std::move(measured), std::move(tail), std::move(infinity)};
   add_levels(figure, levels);
-  // Before this time I_K = t to the eye, and c1 = 1/2.
-  const double first_time = std::max(times.low, times.high * 1e-5);
   add_log_axis(figure, "t", first_time, times.high, 1.0);
   add_log_axis(figure, "t_tail", first_time, last_time, 1.0);
   add_log_axis(figure, "c1", c1_range.low, c1_range.high, 1.15);
-  add_log_axis(figure, "i", std::max(integrals.low, first_time), integrals.high, 1.3);
+  add_log_axis(figure, "i", integrals.low, integrals.high, 1.3);
   figure.numbers.emplace_back("n_replicates", static_cast<double>(n_replicates));
   figure.numbers.emplace_back("has_bounds", has_bounds);
   figure.caption = make_caption(
       "figA3: how much there is to memorize (Fig. A.3 of the paper)",
       "(a) c1 = <sigma(-phi)>, the mean probability of the wrong label, against gradient-flow time = learning rate x "
-      "SGD "
-      "steps. (b) Its integral I_K(t) = 2 int_0^t c1; dashed beyond the last sample, following the tail fitted to the "
+      "SGD steps. (b) Its integral I_K(t) = 2 int_0^t c1; dashed beyond the last sample, following the tail fitted to "
+      "the "
       "end of each curve. Right: I_K(infinity) of each run, the runs of one K side by side, with the range of the "
-      "tails "
-      "that the curve leaves possible. One colour per K, one line per run.",
+      "tails that the curve leaves possible. One colour per K, one line per run.",
       curves, {});
   return figure;
 }

@@ -181,6 +181,15 @@ std::vector<std::size_t> drawn_samples(std::span<const double> times, std::size_
   return samples;
 }
 
+double drawn_start(const MeasuredCurve& curve) {
+  const auto times = curve.curves.c1.times();
+  const auto values = curve.curves.c1.values();
+  const auto fallen = std::find_if(values.begin(), values.end(), [&](double c1) { return c1 < 0.9 * values.front(); });
+  const auto index = static_cast<std::size_t>(fallen - values.begin());
+  const double first = times.front() > 0.0 ? times.front() : times[1];
+  return std::max(first, 0.1 * (fallen == values.end() ? times.back() : times[index]));
+}
+
 Cell iteration_cell(const MeasuredCurve& curve, double time) {
   return curve.lr ? Cell(std::nearbyint(time / *curve.lr)) : Cell();
 }

@@ -48,6 +48,10 @@ void add_log_axis(FigureTables& figure, const std::string& name, double low, dou
 /// included.
 std::vector<std::size_t> drawn_samples(std::span<const double> times, std::size_t limit);
 
+/// Time from which a curve is worth drawing: a tenth of the time at which c1 has fallen by a tenth. Before, nothing
+/// happens, and on a logarithmic axis it would take most of the width.
+double drawn_start(const MeasuredCurve& curve);
+
 /// Adds a row and fails in debug builds when its width is not the table's.
 void add_row(Table& table, std::vector<Cell> cells, int blank_lines_before = 0);
 

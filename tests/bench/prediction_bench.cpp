@@ -58,7 +58,8 @@ int main() {
     const auto law = fit::fit_memorization_law(truncated);
     const auto threshold = theory::threshold_from_curves(points);
     const auto full_loss = theory::full_loss_acquisition(100, {});
-    k_star = threshold.k_star.value.value_or(full_loss.t_attention_half.value_or(0) * law.truncated.n_points);
+    k_star = threshold.k_star.value.value_or(full_loss.t_attention_half.value_or(0) *
+                                             static_cast<double>(law.truncated.n_points));
     best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
   }
   std::printf("verdicts, law and threshold of %zu curves: %.2f ms (K* = %.0f)\n", curves.size(), best * 1e3, k_star);
