@@ -36,27 +36,35 @@ TrainingOptions paper_size(BackendKind backend) {
   return options;
 }
 
-/// Steps a second of a whole run: sampling, forward, backward, update. The best of many short stretches, and the mean.
-struct Rate {
-  double best = 0.0;
-  double mean = 0.0;
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// Whole training steps (sampling, forward, backward, update) and bare matrix products in turn, in short stretches: the
+/// speed of a shared machine drifts, and the ratio of neighbours does not.
+struct Comparison {
+  double steps_per_second = 0.0;  ///< median
+  double product_rate = 0.0;      ///< FLOP/s, median
+  double share = 0.0;             ///< median of the ratios of neighbours
 };
 
-Rate step_rate(BackendKind backend, double seconds) {
+Comparison compare(BackendKind backend, double seconds) {
+  const double flops = flops_per_step({.n_features = 63, .hidden = 512}, 128);
   Trainer trainer(paper_size(backend));
   trainer.advance(1001);  // past the measurements of the first 1000 steps
-  Rate rate;
+  std::vector<double> steps, products, shares;
   constexpr std::uint64_t kStretch = 25;
-  std::uint64_t steps = 0;
   const auto start = Clock::now();
   do {
+    products.push_back(measured_product_rate({.n_features = 63, .hidden = 512}, 128, 0.05));
     const auto before = Clock::now();
     trainer.advance(kStretch);
-    rate.best = std::max(rate.best, static_cast<double>(kStretch) / seconds_since(before));
-    steps += kStretch;
+    steps.push_back(static_cast<double>(kStretch) / seconds_since(before));
+    shares.push_back(steps.back() * flops / products.back());
   } while (seconds_since(start) < seconds);
-  rate.mean = static_cast<double>(steps) / seconds_since(start);
-  return rate;
+  return {median(steps), median(products), median(shares)};
 }
 
 /// Mean rates of `n_threads` runs side by side, all measured over the same stretch of time.
@@ -94,19 +102,17 @@ int main(int argc, char** argv) {
   std::printf("network 63-512-512-1, batch 128: %.4f GFLOP a step; oneDNN %s\n", flops * 1e-9,
               onednn_description().c_str());
 
-  std::printf("\n%-36s %12s %12s %10s\n", "one core", "steps/s", "GFLOP/s", "share");
+  std::printf("\n%-36s %12s %12s %10s\n", "one core, medians", "steps/s", "GFLOP/s", "share");
   for (int repeat = 0; repeat < 3; ++repeat) {
-    const double products = measured_product_rate(shape, 128, seconds);
-    const Rate rate = step_rate(BackendKind::onednn, seconds);
-    std::printf("%-36s %12.1f %12.1f %10s\n", "oneDNN products of these shapes", products / flops, products * 1e-9,
-                "1");
-    std::printf("%-36s %12.1f %12.1f %10.3f\n", "training step, best stretch", rate.best, rate.best * flops * 1e-9,
-                rate.best * flops / products);
-    std::printf("%-36s %12.1f %12.1f %10.3f\n", "training step, mean", rate.mean, rate.mean * flops * 1e-9,
-                rate.mean * flops / products);
+    const Comparison fast = compare(BackendKind::onednn, 2 * seconds);
+    std::printf("%-36s %12.1f %12.1f %10s\n", "oneDNN products of these shapes", fast.product_rate / flops,
+                fast.product_rate * 1e-9, "1");
+    std::printf("%-36s %12.1f %12.1f %10.3f\n", "training step", fast.steps_per_second,
+                fast.steps_per_second * flops * 1e-9, fast.share);
   }
-  const Rate eigen = step_rate(BackendKind::eigen, seconds);
-  std::printf("%-36s %12.1f %12.1f\n", "eigen backend, best stretch", eigen.best, eigen.best * flops * 1e-9);
+  const Comparison plain = compare(BackendKind::eigen, seconds);
+  std::printf("%-36s %12.1f %12.1f %10.3f\n", "training step, eigen backend", plain.steps_per_second,
+              plain.steps_per_second * flops * 1e-9, plain.share);
 
   std::printf("\n%-36s %12s %12s %10s\n", "runs side by side", "one", "two", "ratio");
   for (int repeat = 0; repeat < 3; ++repeat) {
