@@ -123,7 +123,8 @@ TEST_CASE("memorization law: PyTorch curves agree with 0.64 to 0.70", "[fit][mem
   REQUIRE(fit.treatment == TruncationTreatment::common_shape);
   CHECK(*fit.law.exponent.low < 0.64);
   CHECK(*fit.law.exponent.high > 0.70);
-  CHECK(half_width(fit.law.exponent) < 0.08);
+  // Two runs of an assumed scatter of 5 %: 1.96 * 0.05 sqrt(2)/ln 4 = 0.10, and the tails on top.
+  CHECK(half_width(fit.law.exponent) < 0.12);
   CHECK(fit.law.outcome == fit::PowerLawOutcome::assumed_scatter);
 }
 
