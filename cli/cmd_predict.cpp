@@ -1,7 +1,10 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <iterator>
+#include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <system_error>
 #include <tuple>
@@ -42,11 +45,19 @@ struct PredictedCurve {
   }
 };
 
+/// Exponent between two neighbouring K.
+struct LocalExponent {
+  double n_items_low = 0.0;
+  double n_items_high = 0.0;
+  double nu = 0.0;
+};
+
 struct Prediction {
   std::vector<PredictedCurve> curves;
   std::optional<fit::MemorizationLawFit> law;
   std::string no_law;  ///< why there is no law
   std::size_t n_law_curves = 0;
+  std::vector<LocalExponent> local_exponents;  ///< where they drift, the law is not straight
   double x_leading = 0.0;
   double x_undamped = 0.0;
   double x_exact = 0.0;
@@ -116,6 +127,30 @@ std::vector<MeasuredCurve> read_all_curves(const PredictInput& input) {
   return curves;
 }
 
+/// From the means of ln I_K(inf) over the runs at each K.
+std::vector<LocalExponent> local_exponents(std::span<const PredictedCurve> curves) {
+  struct Sum {
+    double log_integral = 0.0;
+    double n_runs = 0.0;
+  };
+  std::map<std::uint64_t, Sum> levels;
+  for (const PredictedCurve& each : curves) {
+    if (!each.curve.n_items || !each.joint_infinity.value) continue;
+    Sum& level = levels[*each.curve.n_items];
+    level.log_integral += std::log(*each.joint_infinity.value);
+    level.n_runs += 1.0;
+  }
+  std::vector<LocalExponent> exponents;
+  for (auto low = levels.begin(); low != levels.end() && std::next(low) != levels.end(); ++low) {
+    const auto high = std::next(low);
+    const auto k_low = static_cast<double>(low->first);
+    const auto k_high = static_cast<double>(high->first);
+    const double rise = high->second.log_integral / high->second.n_runs - low->second.log_integral / low->second.n_runs;
+    exponents.push_back({k_low, k_high, rise / std::log(k_high / k_low)});
+  }
+  return exponents;
+}
+
 void find_law(Prediction& result) {
   std::vector<fit::TruncatedCurve> points;
   std::vector<std::uint64_t> levels;
@@ -136,6 +171,7 @@ void find_law(Prediction& result) {
   result.n_law_curves = points.size();
   result.law = fit::fit_memorization_law(points);
   for (std::size_t i = 0; i < used.size(); ++i) used[i]->joint_infinity = result.law->infinity[i];
+  result.local_exponents = local_exponents(result.curves);
   const std::vector<std::string>& warnings = result.law->warnings;
   result.warnings.insert(result.warnings.end(), warnings.begin(), warnings.end());
 }
@@ -257,6 +293,11 @@ Json law_json(const Prediction& result) {
   json["residual_sd"] = json_number(law->law.residual_sd);
   json["nu_single_curve"] = json_estimate(law->single_curve.exponent);
   json["nu_truncated"] = json_estimate(law->truncated.exponent);
+  json["nu_local"] = Json::array();
+  for (const LocalExponent& each : result.local_exponents) {
+    json["nu_local"].push_back(
+        {{"n_items_low", each.n_items_low}, {"n_items_high", each.n_items_high}, {"nu", json_number(each.nu)}});
+  }
   return json;
 }
 
@@ -338,7 +379,16 @@ std::string law_text(const Prediction& result) {
   std::string text = "I_K(inf) = " + human(law.prefactor) + " x K^nu, nu = " + human(law.exponent) + '\n';
   text += "                     " + std::to_string(result.n_law_curves) + " curves at " + std::to_string(law.n_levels) +
           " K; " + human(100.0 * law.tail_share, 2) + " % of nu's interval comes from tails";
-  return text + " (" + std::string(fit::name(result.law->treatment)) + ")\n";
+  text += " (" + std::string(fit::name(result.law->treatment)) + ")\n";
+  if (result.local_exponents.size() >= 2) {
+    const auto [least, most] =
+        std::minmax_element(result.local_exponents.begin(), result.local_exponents.end(),
+                            [](const LocalExponent& a, const LocalExponent& b) { return a.nu < b.nu; });
+    text += "                     between neighbouring K: nu from " + human(least->nu) +
+            " (K = " + human(least->n_items_low) + " to " + human(least->n_items_high) + ") to " + human(most->nu) +
+            " (K = " + human(most->n_items_low) + " to " + human(most->n_items_high) + ")\n";
+  }
+  return text;
 }
 
 std::string to_text(const PredictInput& input, const Prediction& result) {

@@ -260,3 +260,11 @@ TEST_CASE("predict: the threshold at finite N adds what the full loss needs", "[
   CHECK(agrees(answer["threshold"]["k_star_full_loss"], std::pow(required / 2.0, 1 / 0.7), 1e-2, 1.5));
   CHECK(answer["threshold"]["k_star_full_loss"]["value"] > answer["threshold"]["k_star"]["value"]);
 }
+
+TEST_CASE("predict: exponents between neighbouring K of a straight law are its exponent", "[cli]") {
+  const json law = json_of({"predict", data_path("curves_E.csv").string(), "--context", "100"})["memorization_law"];
+  REQUIRE(law["nu_local"].size() == 6);
+  CHECK(law["nu_local"][0]["n_items_low"] == 250);
+  CHECK(law["nu_local"][0]["n_items_high"] == 500);
+  for (const json& local : law["nu_local"]) CHECK_THAT(local["nu"].get<double>(), WithinRel(0.7, 1e-6));
+}
