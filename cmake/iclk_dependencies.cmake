@@ -16,7 +16,7 @@ iclk_find_package(Boost 1.74 libboost-dev CONFIG)
 
 find_path(RANDOM123_INCLUDE_DIR Random123/philox.h)
 if(NOT RANDOM123_INCLUDE_DIR)
-  message(FATAL_ERROR "Random123 1.09 or newer was not found: install the Debian or Ubuntu package librandom123-dev, or "
+  message(FATAL_ERROR "Random123 1.14 or newer was not found: install the Debian or Ubuntu package librandom123-dev, or "
                       "name the folder that holds Random123/philox.h in RANDOM123_INCLUDE_DIR.")
 endif()
 
