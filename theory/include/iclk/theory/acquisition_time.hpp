@@ -21,10 +21,13 @@ double scaled_erfc(double x);
 ///     I_K(t_ICL) = N sqrt(2 pi) exp(-beta0)
 ///
 /// Source   Eq. 10, Eq. 11, Eq. 35.
-/// Differs  the neglected term c2 w is not small at beta0 = 0: the exact value is 9 % larger at c2 = 1/2, 20 % at c2
-/// = 1. Valid    kappa = c2 exp(-beta0) << 1, |w0| << 1. Takes    n_context >= 2; beta0 dimensionless. Returns  I_K
-/// [time], infinite where it exceeds the range of doubles; with c1 = 1/2 it is the time itself. Throws   Error when
-/// n_context < 2 or an argument is not finite. Checked  [eq10] [eq11] [eq35]
+/// Differs  the neglected term c2 w is not small at beta0 = 0: the exact value is 9 % larger at c2 = 1/2, 20 % at
+///          c2 = 1.
+/// Valid    kappa = c2 exp(-beta0) << 1, |w0| << 1.
+/// Takes    n_context >= 2; beta0 dimensionless.
+/// Returns  I_K [time], infinite where it exceeds the range of doubles; with c1 = 1/2 it is the time itself.
+/// Throws   Error when n_context < 2 or an argument is not finite.
+/// Checked  [eq10] [eq11] [eq35]
 double acquisition_integral_leading(double n_context, double beta0);
 
 /// I_K at acquisition with the damping of w neglected, any w0.
@@ -46,8 +49,7 @@ double acquisition_integral(double n_context, double beta0, double w0);
 ///
 /// Source   Eq. 31, Eq. 32, solved; replaces Eq. 10, Eq. 34, Eq. 35 and Eq. 37.
 /// Differs  the paper says that the two equations cannot be solved exactly. For w - c2 exp(-beta) as coordinate they
-/// are
-///          linear (docs/equations.md).
+///          are linear (docs/equations.md).
 /// Valid    0 <= c2 <= 1, every beta0 and w0; c2 = 0 gives acquisition_integral.
 /// Takes    n_context >= 2; beta0, w0 dimensionless; c2 constant.
 /// Returns  I_K [time], infinite where it exceeds the range of doubles.

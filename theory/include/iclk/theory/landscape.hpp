@@ -30,8 +30,7 @@ struct LossAndGradient {
 ///
 /// Source   Eq. 4, Eq. 21.
 /// Differs  Eq. 21 is an identity under the symmetry of the two labels, and its weights simplify to the binomial ones
-/// of N - 1
-///          coins. Terms with a probability below 1e-18 of the largest are left out.
+///          of N - 1 coins. Terms with a probability below 1e-18 of the largest are left out.
 /// Valid    orthonormal items, exactly one copy of the target in the context.
 /// Throws   Error when n_context is not a whole number in [2, 1e6] or for bad logits.
 /// Checked  [eq4] [eq21]
