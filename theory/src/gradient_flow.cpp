@@ -2,25 +2,15 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/numeric/odeint/stepper/controlled_runge_kutta.hpp>
-#include <boost/numeric/odeint/stepper/dense_output_runge_kutta.hpp>
-#include <boost/numeric/odeint/stepper/generation.hpp>
-#include <boost/numeric/odeint/stepper/runge_kutta_dopri5.hpp>
-#include <boost/numeric/odeint/util/odeint_error.hpp>
 #include <cmath>
-#include <cstddef>
-#include <functional>
 #include <limits>
-#include <span>
-#include <utility>
 
 #include "arguments.hpp"
+#include "flow_integrator.hpp"
 #include "order_parameter_grid.hpp"
 
 namespace iclk::theory {
 namespace {
-
-namespace odeint = boost::numeric::odeint;
 
 /// w, beta, log time x with t = time_unit (exp(x) - 1), intrinsic time s in units of s_unit.
 using State = std::array<double, 4>;
@@ -53,10 +43,9 @@ struct CurveSource {
 /// Beyond this the time itself would overflow; nothing that a double can resolve happens there.
 constexpr double kLastTime = 1e300;
 
-/// Eqs. 7-8 with the arc length of (x, w, beta) as independent variable. Every derivative is bounded by 1, so a trial
-/// step can neither overflow nor step over the blow-up.
+/// Eqs. 7-8 per unit of x.
 template <class Source>
-struct ArcLengthSystem {
+struct System {
   Source source;
   double n_context;
   double time_unit;
@@ -65,7 +54,7 @@ struct ArcLengthSystem {
 
   double time(const State& y) const { return time_unit * std::expm1(std::min(y[2], last_log_time)); }
 
-  void operator()(const State& y, State& derivative, double) {
+  void operator()(const State& y, State& rates) {
     const double t = time(y);
     const auto [c1, c2] = source(t);
     // Time that passes per unit of x, as intrinsic time ds = (c1/N) dt.
@@ -74,49 +63,12 @@ struct ArcLengthSystem {
     const double dw = ds * (q - c2 * y[0]);
     const double dbeta = ds * y[0] * q;
     if (!(c1 >= 0.0) || !(c2 >= 0.0) || !std::isfinite(dw) || !std::isfinite(dbeta)) {
-      derivative.fill(std::numeric_limits<double>::quiet_NaN());
+      rates.fill(std::numeric_limits<double>::quiet_NaN());
       return;
     }
-    const double length = std::hypot(1.0, dw, dbeta);
-    derivative = {dw / length, dbeta / length, 1.0 / length, ds / s_unit / length};
+    rates = {dw, dbeta, 1.0, ds / s_unit};
   }
 };
-
-bool all_finite(const State& y) {
-  return std::all_of(y.begin(), y.end(), [](double v) { return std::isfinite(v); });
-}
-
-/// The point inside the step [begin, end] where `component` of the state reaches `target`: bracketed by bisection on
-/// the dense output, then met by Newton steps on a Dormand-Prince step of just that length, which is one order better.
-template <class System, class Dense>
-std::pair<double, State> meet(System& system, Dense& dense, const State& start, double begin, double end,
-                              std::size_t component, double target) {
-  double low = begin;
-  double high = end;
-  State y{};
-  for (int i = 0; i < 40; ++i) {
-    const double middle = 0.5 * (low + high);
-    dense.calc_state(middle, y);
-    (y[component] < target ? low : high) = middle;
-  }
-  double at = high;
-  const auto step_to = [&](double end_of_step) {
-    y = start;
-    odeint::runge_kutta_dopri5<State>().do_step(std::ref(system), y, begin, end_of_step - begin);
-  };
-  State slope{};
-  for (int i = 0; i < 4; ++i) {
-    step_to(at);
-    system(y, slope, at);
-    if (!(slope[component] > 0.0)) break;
-    const double correction = (target - y[component]) / slope[component];
-    at = std::clamp(at + correction, begin, end);
-    if (std::abs(correction) <= 1e-15 * (1.0 + std::abs(at))) break;
-  }
-  step_to(at);
-  y[component] = target;
-  return {at, y};
-}
 
 template <class Source>
 FlowResult integrate(FlowState initial, double n_context, Source source, double end_of_curves,
@@ -145,54 +97,42 @@ FlowResult integrate(FlowState initial, double n_context, Source source, double 
 
   const double stop_time = std::min({options.t_max, end_of_curves, kLastTime});
   const double stop_log_time = std::log1p(stop_time / time_unit);
-  ArcLengthSystem<Source> system{source, n_context, time_unit, s_unit, std::log1p(kLastTime / time_unit)};
-
-  auto dense = odeint::make_dense_output(options.abs_tol, options.rel_tol, odeint::runge_kutta_dopri5<State>());
-  State y{initial.w, initial.beta, 0.0, 0.0};
-  dense.initialize(y, 0.0, std::min(0.01, 0.1 * stop_log_time));
+  System<Source> system{source, n_context, time_unit, s_unit, std::log1p(kLastTime / time_unit)};
+  // Arc length of (w, beta, x): neither the blow-up nor a c1 that dies out is singular along it.
+  FlowIntegrator<4, 3, System<Source>> run(system, {initial.w, initial.beta, 0.0, 0.0},
+                                           std::min(0.01, 0.1 * stop_log_time),
+                                           {options.rel_tol, options.abs_tol, options.max_steps});
 
   const auto finish = [&](const State& end, FlowOutcome outcome) {
     result.outcome = outcome;
     result.final_state = {end[0], end[1]};
     result.final_time = system.time(end);
     result.integral = 2.0 * n_context * s_unit * end[3];
+    result.steps = run.steps();
     if (options.record_trajectory) {
       result.trajectory.push_back({result.final_time, result.integral, result.final_state});
     }
   };
 
-  while (result.steps < options.max_steps) {
-    const State start = y;
-    std::pair<double, double> step;
-    try {
-      step = dense.do_step(std::ref(system));
-    } catch (const odeint::odeint_error&) {  // the step size collapsed: only NaN right-hand sides do that here
-      finish(start, FlowOutcome::not_finite);
-      return result;
-    }
-    ++result.steps;
-    y = dense.current_state();
-    if (!all_finite(y)) {
-      finish(start, FlowOutcome::not_finite);
-      return result;
-    }
-
+  StepOutcome step = run.step();
+  for (; step == StepOutcome::accepted; step = run.step()) {
+    const State& y = run.now().y;
     const bool beta_reached = y[1] >= options.beta_acquired;
     const bool stop_reached = y[2] >= stop_log_time;
     if (beta_reached || stop_reached) {
-      std::pair<double, State> first{std::numeric_limits<double>::infinity(), y};
+      const auto at_beta = [&](const State& at) { return at[1] - options.beta_acquired; };
+      const auto at_stop = [&](const State& at) { return at[2] - stop_log_time; };
+      auto end = beta_reached ? run.locate(at_beta) : run.locate(at_stop);
       FlowOutcome outcome = FlowOutcome::acquired;
-      if (beta_reached) {
-        first = meet(system, dense, start, step.first, step.second, 1, options.beta_acquired);
-      }
+      if (beta_reached) end.y[1] = options.beta_acquired;
       if (stop_reached) {
-        const auto stop = meet(system, dense, start, step.first, step.second, 2, stop_log_time);
-        if (stop.first < first.first) {
-          first = stop;
+        const auto stop = run.locate(at_stop);
+        if (!beta_reached || stop.x < end.x) {
+          end = stop;
           outcome = end_of_curves <= stop_time ? FlowOutcome::curve_ended : FlowOutcome::reached_t_max;
         }
       }
-      finish(first.second, outcome);
+      finish(end.y, outcome);
       if (outcome == FlowOutcome::acquired) {
         result.t_icl = result.final_time;
       } else {
@@ -212,7 +152,7 @@ FlowResult integrate(FlowState initial, double n_context, Source source, double 
       result.trajectory.push_back({system.time(y), 2.0 * n_context * s_unit * y[3], {y[0], y[1]}});
     }
   }
-  finish(y, FlowOutcome::step_limit);
+  finish(run.now().y, step == StepOutcome::step_limit ? FlowOutcome::step_limit : FlowOutcome::not_finite);
   return result;
 }
 

@@ -2,11 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/numeric/odeint/stepper/controlled_runge_kutta.hpp>
-#include <boost/numeric/odeint/stepper/dense_output_runge_kutta.hpp>
-#include <boost/numeric/odeint/stepper/generation.hpp>
-#include <boost/numeric/odeint/stepper/runge_kutta_dopri5.hpp>
-#include <boost/numeric/odeint/util/odeint_error.hpp>
 #include <cmath>
 #include <cstddef>
 #include <functional>
@@ -16,12 +11,11 @@
 #include <utility>
 
 #include "arguments.hpp"
+#include "flow_integrator.hpp"
 #include "iclk/core/logistic.hpp"
 
 namespace iclk::theory {
 namespace {
-
-namespace odeint = boost::numeric::odeint;
 
 /// Probabilities below this share of the largest cannot change a sum of at most 1e6 terms in double.
 constexpr double kNegligible = 1e-18;
@@ -220,9 +214,9 @@ FullLossAcquisition full_loss_acquisition(double n_context, FlowState initial, c
   require_finite("w0", initial.w);
   require_finite("beta0", initial.beta);
   const BinomialLandscape landscape(n_context, logits);
-  const auto system = [&landscape](const State& y, State& derivative, double) {
+  auto system = [&landscape](const State& y, State& rates) {
     const FlowState velocity = landscape.velocity({y[0], y[1]});
-    derivative = {velocity.w, velocity.beta};
+    rates = {velocity.w, velocity.beta};
   };
   const double mlp_loss = landscape.loss({0.0, 0.0});  // w = 0: attention says nothing
   const auto loss_left = [&](const State& y) { return 0.5 * mlp_loss - landscape.loss({y[0], y[1]}); };
@@ -248,82 +242,32 @@ FullLossAcquisition full_loss_acquisition(double n_context, FlowState initial, c
     if (marker.state) *marker.state = initial;
   }
 
-  // Exactly met by a step of the marker's own length: bracket on the dense output, then bisect on Dormand-Prince steps.
-  const auto meet = [&](const Marker& marker, auto& dense, const State& from, double begin, double end) {
-    double low = begin;
-    double high = end;
-    State y{};
-    for (int i = 0; i < 30; ++i) {
-      const double middle = 0.5 * (low + high);
-      dense.calc_state(middle, y);
-      (marker.height(y) < 0.0 ? low : high) = middle;
-    }
-    // Secant on the exact steps around the bracket of the dense output.
-    const auto at = [&](double time) {
-      y = from;
-      odeint::runge_kutta_dopri5<State>().do_step(std::ref(system), y, begin, time - begin);
-      return marker.height(y);
-    };
-    double left = high;
-    double left_height = at(left);
-    double right = std::min(end, high + 1e-4 * (end - begin));
-    if (!(right > left)) right = left - 1e-4 * (end - begin);
-    double right_height = at(right);
-    for (int i = 0; i < 8 && std::abs(right_height) > 1e-15 && right_height != left_height; ++i) {
-      const double next = right - right_height * (right - left) / (right_height - left_height);
-      left = right;
-      left_height = right_height;
-      right = std::clamp(next, begin, end);
-      right_height = at(right);
-      if (std::abs(right - left) <= 1e-15 * std::abs(right)) break;
-    }
-    marker.time = right;
-    if (marker.state) *marker.state = {y[0], y[1]};
-  };
-
-  auto dense = odeint::make_dense_output(1e-2 * options.rel_tol, options.rel_tol, odeint::runge_kutta_dopri5<State>());
   const FlowState first = landscape.velocity(initial);
   const double speed = std::hypot(first.w, first.beta, 1.0 / options.t_max);
-  dense.initialize(start, 0.0, std::min(1e-2 / speed, 0.1 * options.t_max));
-  State y = start;
-  const auto finish = [&](const State& end, double time, FlowOutcome outcome) {
-    result.outcome = outcome;
-    result.final_state = {end[0], end[1]};
-    result.final_time = time;
-  };
-  double time = 0.0;
-  while (result.steps < options.max_steps) {
-    if (std::ranges::all_of(markers, [](const Marker& m) { return m.time.has_value(); })) {
-      finish(y, time, FlowOutcome::acquired);
-      return result;
+  FlowIntegrator<2, 0, decltype(system)> run(system, start, std::min(1e-2 / speed, 0.1 * options.t_max),
+                                             {options.rel_tol, 1e-2 * options.rel_tol, options.max_steps});
+  result.outcome = FlowOutcome::acquired;
+  while (!std::ranges::all_of(markers, [](const Marker& m) { return m.time.has_value(); })) {
+    if (run.now().x >= options.t_max) {
+      result.outcome = FlowOutcome::reached_t_max;
+      break;
     }
-    if (time >= options.t_max) {
-      finish(y, time, FlowOutcome::reached_t_max);
-      return result;
-    }
-    const State from = y;
-    std::pair<double, double> step;
-    try {
-      step = dense.do_step(std::ref(system));
-    } catch (const odeint::odeint_error&) {
-      finish(from, time, FlowOutcome::not_finite);
-      return result;
-    }
-    ++result.steps;
-    y = dense.current_state();
-    time = step.second;
-    if (!std::isfinite(y[0]) || !std::isfinite(y[1])) {
-      finish(from, step.first, FlowOutcome::not_finite);
-      return result;
+    const StepOutcome step = run.step();
+    if (step != StepOutcome::accepted) {
+      result.outcome = step == StepOutcome::step_limit ? FlowOutcome::step_limit : FlowOutcome::not_finite;
+      break;
     }
     for (const Marker& marker : markers) {
-      if (!marker.time && marker.height(y) >= 0.0) {
-        meet(marker, dense, from, step.first, step.second);
-        if (*marker.time > options.t_max) marker.time.reset();
-      }
+      if (marker.time || marker.height(run.now().y) < 0.0) continue;
+      const auto at = run.locate(marker.height);
+      if (at.x > options.t_max) continue;
+      marker.time = at.x;
+      if (marker.state) *marker.state = {at.y[0], at.y[1]};
     }
   }
-  finish(y, time, FlowOutcome::step_limit);
+  result.final_state = {run.now().y[0], run.now().y[1]};
+  result.final_time = run.now().x;
+  result.steps = run.steps();
   return result;
 }
 

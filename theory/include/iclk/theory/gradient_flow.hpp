@@ -28,7 +28,7 @@ struct FlowOptions {
   double t_max = std::numeric_limits<double>::infinity();  ///< stop here [time]; > 0. Curves also stop at their end
   /// Acquisition means that beta reaches this; the default is the blow-up of Eqs. 7-8 itself.
   double beta_acquired = std::numeric_limits<double>::infinity();
-  int max_steps = 1'000'000;       ///< accepted and rejected steps together; >= 1
+  int max_steps = 1'000'000;       ///< accepted steps; >= 1
   bool record_trajectory = false;  ///< keep every accepted step in FlowResult::trajectory
 };
 void validate(const FlowOptions& options);  ///< throws Error naming the bad field
@@ -65,9 +65,9 @@ struct FlowResult {
 ///     dw/dt = (c1/N)(exp(beta) - c2 w),     dbeta/dt = (c1/N) w exp(beta)
 ///
 /// Integrated along the arc length of (ln time, w, beta), so that neither the blow-up nor a c1 that dies out is
-/// singular, with Dormand-Prince steps of Boost.Odeint; the crossing of beta_acquired, of t_max and of the end of the
-/// curves is bracketed by the dense output and then met by a step of exactly that length. Before the first sample a
-/// curve is extended back to t = 0 by its first value.
+/// singular, with Dormand-Prince steps of Boost.Odeint, and with implicit ones while w is tied to its nullcline; the
+/// crossing of beta_acquired, of t_max and of the end of the curves is bracketed by the dense output and then met by a
+/// step of exactly that length. Before the first sample a curve is extended back to t = 0 by its first value.
 ///
 /// Source   Eq. 7, Eq. 8 (the same as Eq. 31, Eq. 32).
 /// Valid    exp(beta) << N and |w| exp(beta) << N; the blow-up stands for acquisition, which then takes a time of order
