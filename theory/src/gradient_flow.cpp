@@ -98,10 +98,12 @@ FlowResult integrate(FlowState initial, double n_context, Source source, double 
   const double stop_time = std::min({options.t_max, end_of_curves, kLastTime});
   const double stop_log_time = std::log1p(stop_time / time_unit);
   System<Source> system{source, n_context, time_unit, s_unit, std::log1p(kLastTime / time_unit)};
+  // A cold start has w ~ exp(beta0), which must not drown in the absolute tolerance.
+  const double abs_tol = options.abs_tol * std::min(1.0, std::exp(initial.beta));
   // Arc length of (w, beta, x): neither the blow-up nor a c1 that dies out is singular along it.
   FlowIntegrator<4, 3, System<Source>> run(system, {initial.w, initial.beta, 0.0, 0.0},
                                            std::min(0.01, 0.1 * stop_log_time),
-                                           {options.rel_tol, options.abs_tol, options.max_steps});
+                                           {options.rel_tol, abs_tol, options.max_steps});
 
   const auto finish = [&](const State& end, FlowOutcome outcome) {
     result.outcome = outcome;

@@ -23,8 +23,8 @@ struct OrderParameterFunctions {
 };
 
 struct FlowOptions {
-  double rel_tol = 1e-10;                                  ///< local relative error per step; in [1e-14, 1e-2]
-  double abs_tol = 1e-12;                                  ///< local absolute error per step in w and beta; > 0
+  double rel_tol = 1e-10;  ///< local relative error per step; in [1e-14, 1e-2]
+  double abs_tol = 1e-12;  ///< local absolute error per step, times min(1, exp(beta0)); > 0
   double t_max = std::numeric_limits<double>::infinity();  ///< stop here [time]; > 0. Curves also stop at their end
   /// Acquisition means that beta reaches this; the default is the blow-up of Eqs. 7-8 itself.
   double beta_acquired = std::numeric_limits<double>::infinity();
@@ -71,7 +71,8 @@ struct FlowResult {
 ///
 /// Source   Eq. 7, Eq. 8 (the same as Eq. 31, Eq. 32).
 /// Valid    exp(beta) << N and |w| exp(beta) << N; the blow-up stands for acquisition, which then takes a time of order
-///          ln N more (landscape.hpp has the exact loss).
+///          ln N more (landscape.hpp has the exact loss). From beta0 < -20 acquisition takes 1e19 and more, where doubles
+///          do not resolve it: outcome not_finite or step_limit; acquisition_integral_exact has no such limit.
 /// Takes    initial state; n_context >= 2; c1 > 0 and c2 in [0, 1].
 /// Returns  how the flow ended, and when.
 /// Throws   Error for bad options, n_context < 2, a start that is not finite, or curves that do not share their times.
