@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "arguments.hpp"
+#include "exact_blow_up.hpp"
 #include "order_parameter_grid.hpp"
 
 namespace iclk::theory {
@@ -55,11 +56,7 @@ double acquisition_integral(double n_context, double beta0, double w0) {
   return 2.0 * n_context * std::exp(-beta0) * mills_ratio(w0);
 }
 
-double acquisition_integral_exact(double n_context, double beta0, double w0, double c2) {
-  require_context(n_context);
-  require_finite("beta0", beta0);
-  require_finite("w0", w0);
-  require(c2 >= 0.0 && c2 <= 1.0, "c2", "a number in [0, 1]", c2);
+double exact_blow_up(double beta0, double w0, double c2) {
   const double p0 = std::exp(-beta0);
   const double kappa = c2 * p0;
   if (std::isinf(kappa)) return kInfinity;
@@ -69,14 +66,30 @@ double acquisition_integral_exact(double n_context, double beta0, double w0, dou
     const double ratio = mills_ratio(-x);
     const double y = kappa * ratio;
     const double relative = y > 0.0 ? std::log1p(y) / y : 1.0;
-    return 2.0 * n_context * p0 * ratio * relative;
+    return p0 * ratio * relative;
   }
-  if (!(kappa > 0.0)) return acquisition_integral(n_context, beta0, w0);
+  if (!(kappa > 0.0)) return p0 * mills_ratio(w0);
   // R(-x) = sqrt(2 pi) exp(x^2/2) - R(x), with the exponential taken out of the logarithm.
   const double exponent = 0.5 * x * x + std::log(kappa * kSqrtTwoPi);
   const double logarithm = exponent > 40.0 ? exponent + std::log1p(std::exp(-exponent) * (1.0 - kappa * mills_ratio(x)))
                                            : std::log1p(std::exp(exponent) - kappa * mills_ratio(x));
-  return 2.0 * n_context * (logarithm / c2);
+  return logarithm / c2;
+}
+
+double inverse_mills_excess(double y) {
+  if (y < 4.0) return 1.0 / mills_ratio(y) - y;
+  // 1/R(y) = y + 1/(y + 2/(y + 3/(y + ...))); at y = 4 thirty terms reach rounding.
+  double fraction = y;
+  for (int i = 40; i >= 2; --i) fraction = y + i / fraction;
+  return 1.0 / fraction;
+}
+
+double acquisition_integral_exact(double n_context, double beta0, double w0, double c2) {
+  require_context(n_context);
+  require_finite("beta0", beta0);
+  require_finite("w0", w0);
+  require(c2 >= 0.0 && c2 <= 1.0, "c2", "a number in [0, 1]", c2);
+  return 2.0 * n_context * exact_blow_up(beta0, w0, c2);
 }
 
 double cold_start_integral(double n_context, double beta0) {
