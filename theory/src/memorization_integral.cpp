@@ -113,13 +113,27 @@ Tail bracket_tail(const TailFit& fit, double end_time, double homogeneity) {
   return tail;
 }
 
+/// The tail that TailForm::homogeneous asks for, in the place of `fitted` as the central one.
+Tail homogeneous_tail(const HomogeneousLaw& law, const TailFit& fit, Tail fitted) {
+  const auto total = homogeneous_total_integral(law);
+  if (!total) return {TailModel::unresolved, fitted.low, fitted.low, {}};
+  const double factor = error_factor(std::hypot(fit.log_c1_error, fit.log_rate_error), fit.quantile);
+  return {TailModel::logarithmic, std::min(fitted.low, *total / factor), *total,
+          std::max(fitted.high.value_or(0.0), *total * factor)};
+}
+
 }  // namespace
 
 void validate(const TailOptions& options) {
   require(options.window > 1.0 && std::isfinite(options.window), "window", "a number above 1", options.window);
   require(options.min_points >= 4, "min_points", "at least 4", options.min_points);
-  require(options.homogeneity > 2.0 && std::isfinite(options.homogeneity), "homogeneity", "a number above 2",
-          options.homogeneity);
+  if (options.central == TailForm::homogeneous) {
+    require(options.homogeneity >= 1.0 && std::isfinite(options.homogeneity), "homogeneity", "a number of at least 1",
+            options.homogeneity);
+  } else {
+    require(options.homogeneity > 2.0 && std::isfinite(options.homogeneity), "homogeneity", "a number above 2",
+            options.homogeneity);
+  }
 }
 
 std::string_view name(TailModel model) noexcept {
@@ -171,7 +185,14 @@ MemorizationIntegral memorization_integral(const Curve& c1, const TailOptions& o
     result.log_slope_error = result.log_slope * fit->log_rate_error;
     result.slope_trend = result.log_slope * (1.0 - fit->shape * result.log_slope);
     result.n_slope_points = fit->n_points;
-    tail = bracket_tail(*fit, result.end_time, options.homogeneity);
+    if (options.central == TailForm::homogeneous) {
+      // The lower end, all that remains for L <= 2, does not depend on the degree.
+      const double degree = options.homogeneity > 2.0 ? options.homogeneity : TailOptions{}.homogeneity;
+      result.tail_law = homogeneous_law_through(result.end_c1, fit->rate, options.homogeneity);
+      tail = homogeneous_tail(*result.tail_law, *fit, bracket_tail(*fit, result.end_time, degree));
+    } else {
+      tail = bracket_tail(*fit, result.end_time, options.homogeneity);
+    }
   }
   // Above slope 2 even the power tail is less than 2 c1 t_m.
   if (c1.values().back() * result.end_time <= kRounding * result.measured && (!fit || result.log_slope > 2.0)) {
@@ -181,6 +202,7 @@ MemorizationIntegral memorization_integral(const Curve& c1, const TailOptions& o
   }
 
   result.tail = tail.model;
+  if (result.tail == TailModel::none) result.tail_law.reset();
   result.infinity.value = result.measured + tail.value;
   result.infinity.low = std::max(0.0, result.measured + tail.low - result.quadrature_error);
   if (tail.model == TailModel::unresolved) result.infinity.value = result.measured + tail.low;
@@ -219,6 +241,9 @@ std::optional<double> time_of_memorization_integral(const Curve& c1, double inte
 
 double extrapolated_integral(const MemorizationIntegral& integral, double time) {
   require(time >= integral.end_time, "time", "a time after the end of the curve", time);
+  if (integral.tail_law) {
+    return integral.measured + homogeneous_integral(*integral.tail_law, time - integral.end_time);
+  }
   const double x = (time - integral.end_time) / integral.tail_scale;
   if (!integral.tail_power) return integral.measured - integral.tail_length * std::expm1(-x);
   return integral.measured - integral.tail_length * std::expm1(-*integral.tail_power * std::log1p(x));
@@ -226,6 +251,11 @@ double extrapolated_integral(const MemorizationIntegral& integral, double time) 
 
 std::optional<double> time_of_extrapolated_integral(const MemorizationIntegral& integral, double value) {
   const double missing = value - integral.measured;
+  if (integral.tail_law) {
+    if (!(missing >= 0.0)) return std::nullopt;
+    const auto after = time_of_homogeneous_integral(*integral.tail_law, missing);
+    return after && std::isfinite(*after) ? std::optional(integral.end_time + *after) : std::nullopt;
+  }
   if (!(missing >= 0.0) || !(missing < integral.tail_length)) return std::nullopt;
   const double decay = -std::log1p(-missing / integral.tail_length);
   const double x = integral.tail_power ? std::expm1(decay / *integral.tail_power) : decay;

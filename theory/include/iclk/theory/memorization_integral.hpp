@@ -5,6 +5,7 @@
 
 #include "iclk/core/curve.hpp"
 #include "iclk/core/estimate.hpp"
+#include "iclk/theory/homogeneous_law.hpp"
 
 namespace iclk::theory {
 
@@ -18,10 +19,18 @@ enum class TailModel {
 };
 std::string_view name(TailModel model) noexcept;  ///< "none", "exponential", ...
 
+/// Which law continues a curve as the central estimate.
+enum class TailForm {
+  fitted,       ///< the shifted power law or exponential that the end of the curve follows
+  homogeneous,  ///< the late-time law of a homogeneous network through the last c1 and slope (homogeneous_law.hpp)
+};
+
 struct TailOptions {
-  double window = 2.0;       ///< the local slope is fitted to the samples in [t_m/window, t_m]; > 1
-  int min_points = 5;        ///< the window grows until it holds this many samples; >= 4
-  double homogeneity = 3.0;  ///< degree L of the logarithmic law, m = 2 - 2/L; > 2 (3 for the paper's MLP)
+  double window = 2.0;  ///< the local slope is fitted to the samples in [t_m/window, t_m]; > 1
+  int min_points = 5;   ///< the window grows until it holds this many samples; >= 4
+  /// Degree L of the logarithmic laws, m = 2 - 2/L; > 2 (3 for the paper's MLP), or >= 1 with TailForm::homogeneous.
+  double homogeneity = 3.0;
+  TailForm central = TailForm::fitted;
 };
 void validate(const TailOptions& options);  ///< throws Error naming the bad field
 
@@ -67,6 +76,10 @@ struct MemorizationIntegral {
   double tail_length = 0.0;          ///< infinity.value - measured [time]
   double tail_scale = 1.0;           ///< [time]
   std::optional<double> tail_power;  ///< p - 1 > 0
+
+  /// With TailForm::homogeneous the tail follows this law from t_m on, in the place of the three numbers above. For
+  /// degree L <= 2 it never ends: the tail is `unresolved`, and infinity.value holds only the lowest tail.
+  std::optional<HomogeneousLaw> tail_law;
 };
 
 /// Measured memorization integral and its extrapolation to infinity.
@@ -95,7 +108,8 @@ MemorizationIntegral memorization_integral(const Curve& c1, const TailOptions& o
 /// Checked  [eq10]
 double memorization_integral_at(const Curve& c1, double time);
 
-/// I_K(t) beyond the end of the curve, following the central tail; time >= end_time. Tends to infinity.value.
+/// I_K(t) beyond the end of the curve, following the central tail; time >= end_time. Tends to infinity.value, or
+/// without bound where tail_law has degree L <= 2.
 double extrapolated_integral(const MemorizationIntegral& integral, double time);
 
 /// The inverse of I_K(t) within the measured part: the time at which I_K reaches `integral` >= 0; empty when the curve
@@ -103,7 +117,7 @@ double extrapolated_integral(const MemorizationIntegral& integral, double time);
 std::optional<double> time_of_memorization_integral(const Curve& c1, double integral);
 
 /// The inverse of extrapolated_integral: the time >= end_time at which the central tail reaches `value`; empty when
-/// `value` lies below the measured part or is not below infinity.value.
+/// `value` lies below the measured part, or is not below what the tail tends to, or the time exceeds the range.
 std::optional<double> time_of_extrapolated_integral(const MemorizationIntegral& integral, double value);
 
 }  // namespace iclk::theory
