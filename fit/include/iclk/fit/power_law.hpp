@@ -30,7 +30,7 @@ struct PowerLawOptions {
   LevelScatter level_scatter = LevelScatter::estimated;
   bool use_tails = true;  ///< false: y is taken as it is, without its bracket
   /// sd of ln y of one run about the law, used only where the data leave no degrees of freedom. Measured: the
-  /// runs of K = 500 to 16 000 in figures/data lie 5 % from their power law (`iclk predict`, residual_sd).
+  /// runs of K = 500 to 16 000 in figures/data lie 5 % (0.052) from their power law (`iclk predict`, residual_sd).
   double assumed_run_sd = 0.05;
 };
 void validate(const PowerLawOptions& options);  ///< throws Error naming the bad field
