@@ -16,7 +16,7 @@
 #include "iclk/core/run_info.hpp"
 #include "iclk/fit/memorization_law.hpp"
 #include "iclk/theory/acquisition_time.hpp"
-#include "iclk/theory/landscape.hpp"
+#include "iclk/theory/attention_flow.hpp"
 #include "iclk/theory/threshold.hpp"
 #include "output.hpp"
 #include "verbs.hpp"
@@ -61,7 +61,7 @@ struct Prediction {
   double x_leading = 0.0;
   double x_undamped = 0.0;
   double x_exact = 0.0;
-  theory::FullLossAcquisition full_loss;
+  std::optional<double> t_full_loss;  ///< time to attention 1/2 with the exact loss and an MLP that never memorizes
   theory::Threshold threshold;
   Estimate k_star_leading;
   std::optional<double> finite_n_excess;  ///< I_K that the full loss needs beyond Eqs. 7-8, see find_threshold
@@ -195,8 +195,8 @@ void find_threshold(Prediction& result) {
   // Eqs. 7-8 hold for N -> infinity. The exact loss of an MLP that never memorizes needs more before attention reaches
   // 1/2, an amount that hardly depends on N (docs/equations.md, Eq. 21); at c1 = 1/2 the integral is the time itself.
   // We add the same amount to what each curve needs.
-  if (result.full_loss.t_attention_half) {
-    result.finite_n_excess = *result.full_loss.t_attention_half - result.x_exact;
+  if (result.t_full_loss) {
+    result.finite_n_excess = *result.t_full_loss - result.x_exact;
     for (theory::ThresholdPoint& point : points) point.required_integral += *result.finite_n_excess;
     result.k_star_full_loss = theory::threshold_from_curves(points).k_star;
   }
@@ -243,7 +243,9 @@ Prediction predict(const PredictInput& input) {
   result.x_leading = theory::acquisition_integral_leading(n_context, input.beta0);
   result.x_undamped = theory::acquisition_integral(n_context, input.beta0, input.w0);
   result.x_exact = theory::acquisition_integral_exact(n_context, input.beta0, input.w0, kUntrainedC2);
-  result.full_loss = theory::full_loss_acquisition(n_context, start);
+  const theory::AttentionFlow full_loss =
+      theory::attention_flow({.n_context = n_context}, start, theory::ConstantMemorization{});
+  if (full_loss.attention_half) result.t_full_loss = full_loss.attention_half->time;
   add_curve_warnings(result);
   find_law(result);
   find_threshold(result);
@@ -315,7 +317,7 @@ Json to_json(const PredictInput& input, const Prediction& result) {
             {"x_undamped", json_number(result.x_undamped)},
             {"x_exact", json_number(result.x_exact)},
             {"c2", kUntrainedC2},
-            {"t_full_loss", json_number(result.full_loss.t_attention_half)}}},
+            {"t_full_loss", json_number(result.t_full_loss)}}},
           {"threshold",
            {{"outcome", theory::name(result.threshold.outcome)},
             {"k_star", json_estimate(result.threshold.k_star)},
@@ -418,7 +420,7 @@ std::string to_text(const PredictInput& input, const Prediction& result) {
   text += "memorization law     " + law_text(result);
   text += "acquisition needs    I_K = " + human(result.x_leading) + " to leading order (Eq. 11), " +
           human(result.x_exact) + " exactly at c2 = 1/2\n";
-  const std::optional<double>& t_full_loss = result.full_loss.t_attention_half;
+  const std::optional<double>& t_full_loss = result.t_full_loss;
   text += "                     t_ICL " + (t_full_loss ? "= " + human(*t_full_loss) : std::string("is not reached")) +
           " with the full loss and an MLP that never memorizes\n";
   const Estimate& k_star = result.threshold.k_star;

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "iclk/fit/memorization_law.hpp"
-#include "iclk/theory/landscape.hpp"
+#include "iclk/theory/attention_flow.hpp"
 #include "iclk/theory/threshold.hpp"
 
 using namespace iclk;
@@ -57,8 +57,8 @@ int main() {
     }
     const auto law = fit::fit_memorization_law(truncated);
     const auto threshold = theory::threshold_from_curves(points);
-    const auto full_loss = theory::full_loss_acquisition(100, {});
-    k_star = threshold.k_star.value.value_or(full_loss.t_attention_half.value_or(0) *
+    const auto full_loss = theory::attention_flow({.n_context = 100}, {}, theory::ConstantMemorization{});
+    k_star = threshold.k_star.value.value_or(full_loss.attention_half->time *
                                              static_cast<double>(law.truncated.n_points));
     best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
   }

@@ -1,14 +1,15 @@
 #pragma once
 
+#include <memory>
 #include <optional>
-#include <span>
+#include <string_view>
 #include <vector>
 
 #include "iclk/theory/gradient_flow.hpp"
 
 namespace iclk::theory {
 
-/// Signed logits of the MLP over the data set, with optional weights.
+/// Signed logits of the MLP over the data set, with optional weights: a list, or a histogram.
 struct LogitList {
   std::vector<double> signed_logits = {0.0};  ///< phi: [n], n >= 1, finite; {0} is an untrained MLP
   std::vector<double> weights;                ///< [n] non-negative with a positive sum, or empty for equal ones
@@ -22,21 +23,67 @@ struct LossAndGradient {
   double d_beta = 0.0;
 };
 
-/// The loss of the minimal model on binomial contexts, exactly. Owns the weights of the binomial sum and its work
-/// arrays, so that one evaluation costs one pass over about 17 sqrt(N)/2 terms per logit.
+/// The tower of losses, from the expansion near the start to the exact one.
+enum class LossModel {
+  leading,             ///< Eq. 6: second order in w, exp(beta) << N
+  gaussian,            ///< Eq. 5: the number of labels of each kind is a normal variable
+  gaussian_symmetric,  ///< the same with a positive measure for the other N - 1 labels
+  binomial,            ///< Eq. 21: exact
+  balanced,            ///< Eq. 9: equally many labels of each kind, first order in w
+  balanced_exact,      ///< the same, exact
+};
+std::string_view name(LossModel model) noexcept;
+std::optional<LossModel> loss_model(std::string_view name) noexcept;  ///< the model of that name, or nothing
+
+/// True for the models that hold through acquisition. They depend on all of P+(phi), the others on c1 and c2 only.
+constexpr bool is_full(LossModel model) noexcept { return model != LossModel::leading && model != LossModel::balanced; }
+
+/// What the contexts are made of, and how closely they are described.
+struct ContextModel {
+  LossModel model = LossModel::binomial;
+  double n_context = 100.0;  ///< N, labelled exemplars; >= 2, for the binomial model a whole number up to 1e6
+  /// Variance of the sum of the labels over N: the share of contexts with random labels, the others being balanced. In
+  /// [0, 1]; 1 for random labels, and not used by the two balanced models.
+  double label_variance = 1.0;
+  std::optional<double> n_items = {};   ///< K, if the extra copies in finite data shall count; >= 2
+  std::optional<double> item_dim = {};  ///< d, if the overlap of Gaussian items N(0, 1/d) shall count; >= 1
+};
+void validate(const ContextModel& context);  ///< throws Error naming the bad field
+
+class ContextAverage;
+
+/// A loss of the minimal model as a function of the two attention strengths, for an MLP with given logits.
 ///
-///     L(w, beta) = E_S < sp(-phi - w X) >,   X = (q + S)/(q + N - 1),   q = exp(beta),
-///     S = sum of N - 1 independent +-1
+///     L(w, beta) = E < sp(-phi - w X) >,   X = (q + S)/(q + N - 1),   q = exp(beta)
 ///
-/// Source   Eq. 4, Eq. 21.
-/// Differs  Eq. 21 is an identity under the symmetry of the two labels, and its weights simplify to the binomial ones
-///          of N - 1 coins. Terms with a probability below 1e-18 of the largest are left out.
-/// Valid    orthonormal items, exactly one copy of the target in the context.
-/// Throws   Error when n_context is not a whole number in [2, 1e6] or for bad logits.
-/// Checked  [eq4] [eq21]
-class BinomialLandscape {
+/// with S the sum of the other N - 1 labels. What S is distinguishes the models:
+///
+///     binomial            a sum of N - 1 independent +-1                            Eq. 21, an identity
+///     gaussian            eta sqrt(N) - 1 with weight 1 + eta/sqrt(N), eta normal   Eq. 5
+///     gaussian_symmetric  eta sqrt(N - 1)
+///     balanced_exact      -1
+///     leading, balanced   L0 - (c1/N)[w (q - 1 + v) - v c2 w^2/2], v = 1 and 0      Eq. 6, Eq. 9
+///
+/// A label variance v < 1 mixes random contexts (share v) with balanced ones.
+///
+/// Finite K: the number m of further copies of the target is Binomial(N - 1, 1/K), and repetitions among the others
+/// widen S, so that X = ((1 + m) q + S_m)/((1 + m) q + N - 1 - m) with var S_m = n (1 + (n - 1)/(K - 1)),
+/// n = N - 1 - m. Near the start everything is faster by the factor 1 + (N - 1)/K, which the leading models use.
+///
+/// Finite d: with r = |x|^2 of the target, chi-squared, the copy has the weight exp(beta r) and the others
+/// exp(beta^2 r/(2 d)) on average, with a spread that widens S by another exp(beta^2 r/(2 d)). Near the start the signal
+/// q/N becomes (q/N) exp(beta^2/(2 d)), which the leading models use.
+///
+/// Source   Eq. 4, Eq. 5, Eq. 6, Eq. 9, Eq. 21, Eq. 28; finite K and d are derived in docs/equations.md.
+/// Differs  Eq. 21 is an identity under the symmetry of the two labels, and its weights simplify to those of N - 1 coins;
+///          terms with a probability below 1e-18 of the largest are left out. The integral of Eq. 5 is a trapezoidal sum
+///          whose step follows the distance pi D/(|w| sqrt N) of the nearest singularity, so that it is exact in double.
+/// Valid    orthonormal items and one copy unless K and d are given; then beta^2 << 2 d ln N.
+/// Throws   Error for bad logits or a bad context model.
+/// Checked  [eq4] [eq5] [eq6] [eq9] [eq21] [eq28]
+class Landscape {
  public:
-  explicit BinomialLandscape(double n_context, LogitList logits = {});
+  explicit Landscape(const ContextModel& context, LogitList logits = {});
 
   double loss(FlowState state) const;
   LossAndGradient loss_and_gradient(FlowState state) const;
@@ -44,14 +91,18 @@ class BinomialLandscape {
   /// -dL/dw and -dL/dbeta alone, without the logarithms of the loss: the right-hand side of the flow.
   FlowState velocity(FlowState state) const;
 
-  double n_context() const noexcept { return n_context_; }
-  const LogitList& logits() const noexcept { return logits_; }
+  /// The speed of memorization relative to that of the MLP alone, E<sigma(-phi - w X)>/<sigma(-phi)>: the labels that
+  /// attention gets right teach the MLP nothing. 1 for the leading models, which do not contain it.
+  double memorization_speed(FlowState state) const;
+
+  const ContextModel& context() const noexcept { return context_; }
+  const LogitList& logits() const noexcept { return logits_; }  ///< weights normalized to sum 1
 
  private:
-  double n_context_;
-  LogitList logits_;                   // weights normalized to sum 1
-  std::vector<double> probabilities_;  // [n_terms] of S = first_sum_ + 2 i
-  double first_sum_ = 0.0;
+  ContextModel context_;
+  LogitList logits_;
+  double c1_ = 0.0, c2_ = 0.0, mlp_loss_ = 0.0;
+  std::shared_ptr<const ContextAverage> average_;  // of the full models; never changes once made
 };
 
 /// The loss near the start, to second order in w.
@@ -78,38 +129,5 @@ double balanced_loss(FlowState state, double n_context, double c1, double mlp_lo
 /// Source   Eq. 9, before its expansion.
 /// Checked  [eq9]
 double balanced_loss_exact(FlowState state, double n_context, const LogitList& logits = {});
-
-struct FullLossOptions {
-  double rel_tol = 1e-10;   ///< local relative error per step
-  double t_max = 1e9;       ///< stop here [time]
-  int max_steps = 200'000;  ///< steps
-};
-void validate(const FullLossOptions& options);  ///< throws Error naming the bad field
-
-/// When the flow of the exact loss acquires in-context learning, by four markers; each is empty if not reached.
-struct FullLossAcquisition {
-  FlowOutcome outcome = FlowOutcome::step_limit;  ///< acquired when every marker was reached
-  std::optional<double> t_attention_half;         ///< half of the attention is on the copy: beta = ln(N - 1) [time]
-  std::optional<double> t_ln_n;                   ///< beta = ln N [time]
-  std::optional<double> t_half_loss;              ///< the loss is half of that of the MLP alone [time]
-  std::optional<double> t_accuracy_95;            ///< accuracy on novel items reaches 95 % [time]
-  FlowState at_attention_half;                    ///< state there; meaningful when t_attention_half is set
-  FlowState at_half_loss;                         ///< state there; meaningful when t_half_loss is set
-  FlowState final_state;
-  double final_time = 0.0;
-  int steps = 0;
-};
-
-/// Gradient flow of the exact loss with a fixed MLP: dw/dt = -dL/dw, dbeta/dt = -dL/dbeta.
-///
-/// Source   Eq. 4, Eq. 21; what Eq. 7, Eq. 8 approximate.
-/// Differs  no blow-up in finite time. At N = 100, beta0 = w0 = 0, phi = 0 half of the attention is reached at 288.628;
-///          Eq. 11 gives 250.663, the blow-up of Eq. 7, Eq. 8 273.644.
-/// Takes    n_context: a whole number in [2, 1e6]; initial state; logits of the MLP.
-/// Returns  the markers, and how the flow ended.
-/// Throws   Error for bad options, logits or n_context.
-/// Checked  [eq21]
-FullLossAcquisition full_loss_acquisition(double n_context, FlowState initial, const LogitList& logits = {},
-                                          const FullLossOptions& options = {});
 
 }  // namespace iclk::theory
