@@ -7,7 +7,6 @@
 
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
-#include "iclk/core/table_file.hpp"
 
 namespace iclk::cli {
 namespace {
@@ -59,6 +58,8 @@ Json json_cell(std::string_view text) {
   return value && std::isfinite(*value) ? Json(*value) : Json(text);
 }
 
+}  // namespace
+
 Json json_cell(const AnswerCell& cell) {
   return std::holds_alternative<double>(cell) ? json_number(std::get<double>(cell)) : Json(std::get<std::string>(cell));
 }
@@ -67,7 +68,11 @@ std::string human_cell(const AnswerCell& cell) {
   return std::holds_alternative<double>(cell) ? human(std::get<double>(cell), 7) : std::get<std::string>(cell);
 }
 
-}  // namespace
+bool has_input_column(const TextTable& table, const std::string& option) {
+  const PointInput input = point_number(option, {}, {});
+  return table.find_column(input.column) || table.find_column(option.substr(2)) ||
+         (input.column == "context" && table.find_column("N"));
+}
 
 PointInput point_number(const std::string& option, std::optional<double> value, const NumberRule& rule) {
   std::string column = option.substr(2);
@@ -90,9 +95,13 @@ AnswerCell answer_cell(const std::optional<double>& value) {
   return value.value_or(std::numeric_limits<double>::quiet_NaN());
 }
 
-Answer answer_for_table(const VerbOptions& options, const std::string& path, const Destinations& destinations,
+Answer answer_for_table(const VerbOptions& options, const std::string& table, const Destinations& destinations,
                         const PointTableAnswer& how) {
-  const TextTable table = read_table(path);
+  return answer_for_table(options, read_table(table), destinations, how);
+}
+
+Answer answer_for_table(const VerbOptions& options, const TextTable& table, const Destinations& destinations,
+                        const PointTableAnswer& how) {
   const std::vector<std::optional<std::size_t>> sources = find_inputs(options, table, how.inputs);
   for (const std::string& name : how.columns) {
     if (table.find_column(name)) {
@@ -158,7 +167,7 @@ Answer answer_for_table(const VerbOptions& options, const std::string& path, con
   }
   if (beyond_range) text += std::string("note: ") + kBeyondRange + '\n';
   Json json = how.head;
-  json["source"] = path;
+  json["source"] = table.source();
   json["rows"] = std::move(rows);
   return {std::move(text), std::move(json), std::move(csv).take()};
 }

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "iclk/core/table_file.hpp"
 #include "output.hpp"
 #include "verb_options.hpp"
 
@@ -28,6 +29,8 @@ PointInput point_count(const std::string& option, std::optional<std::uint64_t> v
 /// One field of an answer row: a number (empty and null where it is not finite) or a word such as an outcome.
 using AnswerCell = std::variant<double, std::string>;
 AnswerCell answer_cell(const std::optional<double>& value);
+Json json_cell(const AnswerCell& cell);
+std::string human_cell(const AnswerCell& cell);  ///< seven significant digits
 
 /// How `--table` is answered.
 struct PointTableAnswer {
@@ -47,6 +50,11 @@ struct PointTableAnswer {
 ///          as a column and as an option, an input column named like an answer.
 Answer answer_for_table(const VerbOptions& options, const std::string& table, const Destinations& destinations,
                         const PointTableAnswer& how);
+Answer answer_for_table(const VerbOptions& options, const TextTable& table, const Destinations& destinations,
+                        const PointTableAnswer& how);
+
+/// Does the table hold a column for the input `--option`? For verbs whose answer grows with the inputs that are there.
+bool has_input_column(const TextTable& table, const std::string& option);
 
 inline constexpr const char* kBeyondRange = "values beyond the range of floating-point numbers are left empty";
 

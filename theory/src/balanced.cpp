@@ -27,7 +27,7 @@ double log_excess(double x) { return std::abs(x) < 0.3 ? -boost::math::log1pmx(x
 double well_depth(double b) { return std::abs(b) < 0.25 ? log_excess(std::expm1(-b)) : b + std::expm1(-b); }
 
 /// w on the separatrix at b = beta - saddle.
-double separatrix(double b) { return std::copysign(std::sqrt(2.0 * well_depth(b)), -b); }
+double separatrix(double b) { return std::copysign(std::sqrt(2.0 * well_depth(b)), -b) + 0.0; }  // no negative zero
 
 /// lambda = exp(-b) and lambda - 1, each to its own relative accuracy.
 struct Lambda {
