@@ -1,16 +1,15 @@
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <iterator>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
-#include <system_error>
 #include <tuple>
 #include <vector>
 
 #include "attention_point.hpp"
+#include "curve_files.hpp"
 #include "iclk/core/curve_file.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
@@ -71,61 +70,6 @@ struct Prediction {
 
 /// c2 of an untrained network, whose logits are all zero: the constant for which the closed forms are given.
 constexpr double kUntrainedC2 = 0.5;
-
-bool same_samples(const Curve& a, const Curve& b) {
-  return std::equal(a.times().begin(), a.times().end(), b.times().begin(), b.times().end()) &&
-         std::equal(a.values().begin(), a.values().end(), b.values().begin(), b.values().end());
-}
-
-std::string described(const MeasuredCurve& curve) {
-  std::string text = curve.n_items ? "K = " + std::to_string(*curve.n_items) : "a curve";
-  if (curve.seed) text += ", seed " + std::to_string(*curve.seed);
-  return text;
-}
-
-/// A curve counts twice when K and seed agree; without a seed, when the samples do.
-void refuse_duplicates(const std::vector<MeasuredCurve>& curves) {
-  for (std::size_t i = 0; i < curves.size(); ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      const bool same_run =
-          curves[i].n_items == curves[j].n_items && curves[i].seed == curves[j].seed &&
-          ((curves[i].n_items && curves[i].seed) || same_samples(curves[i].curves.c1, curves[j].curves.c1));
-      if (same_run) {
-        throw Error({.file = curves[i].source, .line = {}, .field = {}},
-                    described(curves[i]) + " is given twice; it is also in " + curves[j].source);
-      }
-    }
-  }
-}
-
-std::vector<MeasuredCurve> read_all_curves(const PredictInput& input) {
-  if (input.n_items.size() > 1 && input.n_items.size() != input.files.size()) {
-    throw field_error("--items", "expected one number for all files or one for each of the " +
-                                     std::to_string(input.files.size()) + " files, got " +
-                                     std::to_string(input.n_items.size()));
-  }
-  std::vector<MeasuredCurve> curves;
-  for (std::size_t i = 0; i < input.files.size(); ++i) {
-    const std::string& file = input.files[i];
-    std::error_code none;
-    if (std::filesystem::is_directory(file, none)) {
-      throw Error({.file = file, .line = {}, .field = {}}, "is a directory, expected a curve file; " +
-                                                               (std::filesystem::path(file) / "*.curves.csv").string() +
-                                                               " names the curves in it");
-    }
-    ForeignCurveOptions foreign{.lr = input.lr, .n_items = {}};
-    if (!input.n_items.empty()) foreign.n_items = input.n_items.size() == 1 ? input.n_items[0] : input.n_items[i];
-    for (MeasuredCurve& curve : read_curves(file, foreign)) {
-      if (curve.n_items && (*curve.n_items < kItemsRule.low || *curve.n_items > kItemsRule.high)) {
-        throw Error({.file = file, .line = {}, .field = "n_items"},
-                    "expected " + words(kItemsRule) + ", got " + std::to_string(*curve.n_items));
-      }
-      curves.push_back(std::move(curve));
-    }
-  }
-  refuse_duplicates(curves);
-  return curves;
-}
 
 /// From the means of ln I_K(inf) over the runs at each K.
 std::vector<LocalExponent> local_exponents(std::span<const PredictedCurve> curves) {
@@ -235,7 +179,7 @@ Prediction predict(const PredictInput& input) {
   const auto n_context = static_cast<double>(*input.n_context);
   const theory::FlowState start{.w = input.w0, .beta = input.beta0};
   Prediction result;
-  for (MeasuredCurve& curve : read_all_curves(input)) {
+  for (MeasuredCurve& curve : read_all_curves(input.files, input.lr, input.n_items)) {
     PredictedCurve each{std::move(curve), {}, {}};
     each.prediction = theory::predict_curve(each.curve.curves, n_context, start);
     result.curves.push_back(std::move(each));
@@ -455,10 +399,7 @@ Action declare_predict(VerbOptions& options) {
   options.count("--context", input->n_context, kContextRule, "N, labelled exemplars in a context (required)");
   options.number("--beta0", input->beta0, start_rule(), "start value of beta, strength of the match to the target");
   options.number("--w0", input->w0, start_rule(), "start value of w, strength of the copied label");
-  options.number("--lr", input->lr, positive_number(),
-                 "learning rate of curves whose time column counts SGD steps and that do not say it themselves");
-  options.counts("--items", input->n_items, kItemsRule,
-                 "K of curve files that do not say it themselves: one number, or one per file");
+  declare_foreign_curves(options, input->lr, input->n_items);
   declare_destinations(options, input->destinations);
   options.example("iclk predict runs/*.curves.csv --context 100 --json prediction.json",
                   "curves trained by iclk train");

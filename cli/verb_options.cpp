@@ -205,6 +205,25 @@ void VerbOptions::text(const std::string& name, std::optional<std::string>& valu
   });
 }
 
+void VerbOptions::texts(const std::string& name, std::vector<std::string>& values, const std::string& placeholder,
+                        const std::string& help) {
+  described_.push_back({name, placeholder + "...", help, "", false});
+  app_->add_option(
+          name,
+          [name, &values](const CLI::results_t& results) {
+            for (const std::string& text : results) {
+              if (text.empty() || text.starts_with("--")) throw field_error(name, "a value is missing");
+            }
+            values = results;
+            return true;
+          },
+          help)
+      ->type_name(placeholder)
+      ->expected(1, kMostArguments)
+      ->allow_extra_args()
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
 void VerbOptions::choice(const std::string& name, std::string& value, const std::vector<std::string>& allowed,
                          const std::string& help) {
   std::string list;

@@ -71,6 +71,8 @@ class VerbOptions {
               const std::string& help, const std::string& shown_default = {});
   void text(const std::string& option, std::optional<std::string>& value, const std::string& placeholder,
             const std::string& help);
+  void texts(const std::string& option, std::vector<std::string>& values, const std::string& placeholder,
+             const std::string& help);  ///< one or more words after the option, which may be repeated
   void choice(const std::string& option, std::string& value, const std::vector<std::string>& allowed,
               const std::string& help);
   void flag(const std::string& option, bool& value, const std::string& help);

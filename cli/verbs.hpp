@@ -14,6 +14,7 @@ Action declare_train(VerbOptions& options);
 Action declare_measure(VerbOptions& options);
 Action declare_predict(VerbOptions& options);
 Action declare_acquire(VerbOptions& options);
+Action declare_ensemble(VerbOptions& options);
 Action declare_fit_power(VerbOptions& options);
 Action declare_figure(VerbOptions& options);
 Action declare_info(VerbOptions& options);
