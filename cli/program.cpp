@@ -26,9 +26,10 @@ struct VerbEntry {
 };
 
 constexpr VerbEntry kVerbs[] = {
-    {"train", declare_train},     {"measure", declare_measure},   {"predict", declare_predict},
-    {"acquire", declare_acquire}, {"ensemble", declare_ensemble}, {"fit power", declare_fit_power},
-    {"figure", declare_figure},   {"info", declare_info},
+    {"train", declare_train},       {"measure", declare_measure},     {"predict", declare_predict},
+    {"acquire", declare_acquire},   {"flow", declare_flow},           {"landscape", declare_landscape},
+    {"ensemble", declare_ensemble}, {"fit power", declare_fit_power}, {"figure", declare_figure},
+    {"info", declare_info},
 };
 
 constexpr const char* kPurpose =

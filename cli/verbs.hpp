@@ -14,6 +14,8 @@ Action declare_train(VerbOptions& options);
 Action declare_measure(VerbOptions& options);
 Action declare_predict(VerbOptions& options);
 Action declare_acquire(VerbOptions& options);
+Action declare_flow(VerbOptions& options);
+Action declare_landscape(VerbOptions& options);
 Action declare_ensemble(VerbOptions& options);
 Action declare_fit_power(VerbOptions& options);
 Action declare_figure(VerbOptions& options);

@@ -94,6 +94,17 @@ Landscape::Landscape(const ContextModel& context, LogitList logits) : context_(c
   if (is_full(context_.model)) average_ = std::make_shared<const ContextAverage>(context_);
 }
 
+Landscape::Landscape(const ContextModel& context, double c1, double c2, double mlp_loss)
+    : context_(context), logits_{{}, {}}, c1_(c1), c2_(c2), mlp_loss_(mlp_loss) {
+  validate(context_);
+  if (is_full(context_.model)) {
+    throw field_error("model", "the model " + std::string(name(context_.model)) + " needs the logits, not only c1, c2");
+  }
+  require(c1 > 0.0 && c1 <= 1.0, "c1", "a number in (0, 1]", c1);
+  require(c2 >= 0.0 && c2 <= 1.0, "c2", "a number in [0, 1]", c2);
+  require_finite("mlp_loss", mlp_loss);
+}
+
 double Landscape::loss(FlowState state) const {
   if (average_) return average_->loss(state, logits_.signed_logits, logits_.weights);
   return mlp_loss_ - c1_ * LeadingDescent(context_).gain(state, c2_);

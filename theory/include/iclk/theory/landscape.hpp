@@ -85,6 +85,10 @@ class Landscape {
  public:
   explicit Landscape(const ContextModel& context, LogitList logits = {});
 
+  /// A leading model from c1, c2 and the loss of the MLP alone, where the logits are not known. Throws Error for a full
+  /// model, c1 outside (0, 1] or c2 outside [0, 1].
+  Landscape(const ContextModel& context, double c1, double c2, double mlp_loss);
+
   double loss(FlowState state) const;
   LossAndGradient loss_and_gradient(FlowState state) const;
 
@@ -96,7 +100,7 @@ class Landscape {
   double memorization_speed(FlowState state) const;
 
   const ContextModel& context() const noexcept { return context_; }
-  const LogitList& logits() const noexcept { return logits_; }  ///< weights normalized to sum 1
+  const LogitList& logits() const noexcept { return logits_; }  ///< weights of sum 1; empty where not known
 
  private:
   ContextModel context_;
