@@ -26,9 +26,18 @@ struct VerbEntry {
 };
 
 constexpr VerbEntry kVerbs[] = {
-    {"train", declare_train},       {"measure", declare_measure},     {"predict", declare_predict},
-    {"acquire", declare_acquire},   {"flow", declare_flow},           {"landscape", declare_landscape},
-    {"ensemble", declare_ensemble}, {"fit power", declare_fit_power}, {"figure", declare_figure},
+    // A step of the chain on each line, in the order of the help.
+    {"train", declare_train},
+    {"measure", declare_measure},
+    {"predict", declare_predict},
+    {"acquire", declare_acquire},
+    {"flow", declare_flow},
+    {"landscape", declare_landscape},
+    {"ensemble", declare_ensemble},
+    {"transience", declare_transience},
+    {"loss-relation", declare_loss_relation},
+    {"fit power", declare_fit_power},
+    {"figure", declare_figure},
     {"info", declare_info},
 };
 

@@ -17,6 +17,8 @@ Action declare_acquire(VerbOptions& options);
 Action declare_flow(VerbOptions& options);
 Action declare_landscape(VerbOptions& options);
 Action declare_ensemble(VerbOptions& options);
+Action declare_transience(VerbOptions& options);
+Action declare_loss_relation(VerbOptions& options);
 Action declare_fit_power(VerbOptions& options);
 Action declare_figure(VerbOptions& options);
 Action declare_info(VerbOptions& options);

@@ -28,7 +28,8 @@ TEST_CASE("help: docs/cli.md is what the program prints", "[cli]") {
 TEST_CASE("help: every verb explains itself with an example", "[cli]") {
   const ProgramRun top = run_program({"--help"});
   REQUIRE(top.status == 0);
-  for (const std::string verb : {"train", "measure", "predict", "acquire", "ensemble", "fit power", "figure", "info"}) {
+  for (const std::string verb : {"train", "measure", "predict", "acquire", "ensemble", "transience", "loss-relation",
+                                 "fit power", "figure", "info"}) {
     INFO(verb);
     CHECK_THAT(top.out, ContainsSubstring("  " + verb + " "));
     std::vector<std::string> words{verb};

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "golden_curves.hpp"
-#include "iclk/core/curve_file.hpp"
 #include "iclk/core/error.hpp"
+#include "iclk/theory/attention_flow.hpp"
 #include "support/catch.hpp"
 #include "support/csv_table.hpp"
 
@@ -96,7 +96,7 @@ TEST_CASE("transience prediction: the decay of w delays acquisition and then pre
     REQUIRE(prediction.outcome ==
             (lambda_w > 0.0 ? theory::TransienceOutcome::transient : theory::TransienceOutcome::permanent));
   }
-  const theory::TransiencePrediction blocked = theory::predict_transience(curves, 0.1, options);
+  const theory::TransiencePrediction blocked = theory::predict_transience(curves, 0.5, options);
   REQUIRE(blocked.outcome == theory::TransienceOutcome::never_acquired);
   REQUIRE_FALSE(blocked.t_acquired);
   REQUIRE_FALSE(blocked.peak);
@@ -105,6 +105,7 @@ TEST_CASE("transience prediction: the decay of w delays acquisition and then pre
   theory::FlowOptions to_half;
   to_half.beta_acquired = std::log(49.0);
   for (double lambda_w : {1e-4, 1e-3, 1e-2}) {
+    options.model = theory::AcquisitionModel::leading;
     const double damping = 0.5 + 50.0 * lambda_w / 0.5;
     const theory::FlowResult constant =
         theory::integrate_flow({}, 50.0, {[](double) { return 0.5; }, [=](double) { return damping; }}, to_half);
@@ -113,38 +114,69 @@ TEST_CASE("transience prediction: the decay of w delays acquisition and then pre
 }
 
 TEST_CASE("transience prediction: against the closed loop of the exact loss", "[theory][eq44]") {
-  // The full loop of (w, beta, tau) on the binomial loss, at 1e-20; here attention jumps from one half to one and
-  // acquisition is that of Eqs. 7-8. The rows without decay of beta.
+  // The full loop of (w, beta, tau) on the binomial loss, at 1e-20, rows without decay of beta. Until half of the
+  // attention is on the copy we follow the same flow (t_att: the samples of c1); from there on the scatter of the other
+  // labels is left out, which moves the fade time by 1e-4. Acquisition by Eqs. 7-8 comes sooner, the more so the nearer
+  // the threshold: t_att = 742 with the exact loss, 525 with them.
+  struct Gap {
+    double t_att, w_max, t_fade, tau_fade;
+  };
   const Table table = read_table("closed_loop_full.csv");
   int n_compared = 0;
   for (std::size_t i = 0; i < table.rows(); ++i) {
     if (table.number(i, "lambda_beta") > 0.0) continue;
     const double lambda_w = table.number(i, "lambda_w");
-    INFO("row " << i << ", lambda_w = " << lambda_w);
     const Family family = family_of_row(
         table.text(i, "family"), table.text(i, "family") == "P" ? table.number(i, "p") : 0.0, table.number(i, "T"));
     const OrderParameterCurves curves = sampled(family, 20.0 * table.number(i, "T"), 600, true);
     theory::TransienceOptions options;
     options.n_context = table.number(i, "N");
     options.initial = {table.number(i, "w0"), table.number(i, "beta0")};
-    const theory::TransiencePrediction prediction = theory::predict_transience(curves, lambda_w, options);
     ++n_compared;
-    if (table.number(i, "acquired") < 0.5) {
-      REQUIRE(prediction.outcome == theory::TransienceOutcome::never_acquired);
-      continue;
+    for (const auto model : {theory::AcquisitionModel::binomial, theory::AcquisitionModel::leading}) {
+      const bool exact = model == theory::AcquisitionModel::binomial;
+      INFO("row " << i << ", lambda_w = " << lambda_w << (exact ? ", exact loss" : ", Eqs. 7-8"));
+      options.model = model;
+      const theory::TransiencePrediction prediction = theory::predict_transience(curves, lambda_w, options);
+      if (table.number(i, "acquired") < 0.5) {
+        REQUIRE(prediction.outcome == theory::TransienceOutcome::never_acquired);
+        continue;
+      }
+      const Gap gap = exact ? Gap{1e-8, 2e-3, 2e-4, 1e-5} : Gap{0.30, 0.08, 0.10, 2e-4};
+      REQUIRE(prediction.t_acquired);
+      CHECK_THAT(*prediction.t_acquired, WithinRel(table.number(i, "t_att"), gap.t_att));
+      if (!(lambda_w > 0.0)) {
+        REQUIRE(prediction.outcome == theory::TransienceOutcome::permanent);
+        continue;
+      }
+      REQUIRE(prediction.outcome == theory::TransienceOutcome::transient);
+      CHECK_THAT(prediction.peak->w, WithinRel(table.number(i, "w_max"), gap.w_max));
+      CHECK_THAT(*prediction.t_fade.value, WithinRel(table.number(i, "t_fade"), gap.t_fade));
+      CHECK_THAT(*prediction.mlp_time_fade, WithinRel(table.number(i, "tau_fade"), gap.tau_fade));
     }
-    REQUIRE(prediction.t_acquired);
-    CHECK_THAT(*prediction.t_acquired, WithinRel(table.number(i, "t_att"), 0.1));
-    if (!(lambda_w > 0.0)) {
-      REQUIRE(prediction.outcome == theory::TransienceOutcome::permanent);
-      continue;
-    }
-    REQUIRE(prediction.outcome == theory::TransienceOutcome::transient);
-    CHECK_THAT(prediction.peak->w, WithinRel(table.number(i, "w_max"), 0.05));
-    CHECK_THAT(*prediction.t_fade.value, WithinRel(table.number(i, "t_fade"), 0.05));
-    CHECK_THAT(*prediction.mlp_time_fade, WithinRel(table.number(i, "tau_fade"), 0.05));
   }
   REQUIRE(n_compared == 5);
+}
+
+TEST_CASE("transience prediction: the same flow by attention_flow", "[theory][eq44][parity]") {
+  const OrderParameterCurves curves = sampled_decay({1.0, 600.0, 1.8}, 5e4, 500);
+  theory::TransienceOptions options;
+  options.n_context = 100.0;
+  options.initial = {.w = 0.1, .beta = 0.3};
+  for (double lambda_w : {1e-3, 8e-3}) {
+    INFO("lambda_w = " << lambda_w);
+    theory::AttentionFlowOptions loop;
+    loop.lambda_w = lambda_w;
+    loop.closed_loop = true;
+    const theory::AttentionFlow full =
+        theory::attention_flow({.n_context = 100.0}, options.initial, without_c3(curves), loop);
+    const theory::TransiencePrediction prediction = theory::predict_transience(curves, lambda_w, options);
+    REQUIRE(full.fade);
+    REQUIRE(prediction.t_fade.value);
+    REQUIRE_THAT(prediction.peak->w, WithinRel(full.w_max->state.w, 2e-3));
+    REQUIRE_THAT(*prediction.t_fade.value, WithinRel(full.fade->time, 2e-4));
+    REQUIRE_THAT(prediction.end.beta, WithinRel(full.fade->state.beta, 2e-3));
+  }
 }
 
 TEST_CASE("transience prediction: more decay fades sooner", "[theory][eq44]") {

@@ -181,6 +181,11 @@ TEST_CASE("novel accuracy: two points and a normal distribution", "[theory][eq45
   REQUIRE_THAT(theory::novel_accuracy(2.0, 1.0, NovelLogits::gaussian), WithinRel(0.97724986805182079, 1e-14));
   REQUIRE(theory::novel_accuracy(0.0, 1.0, NovelLogits::gaussian) == 0.5);
   REQUIRE(theory::novel_accuracy(1e-300, 0.0, NovelLogits::gaussian) == 1.0);
+  // The 90 % quantile of the normal distribution, and the accuracy there.
+  const double ratio = theory::strength_ratio_at_accuracy(0.9, NovelLogits::gaussian);
+  REQUIRE_THAT(ratio, WithinRel(1.2815515655446004, 1e-14));
+  REQUIRE_THAT(theory::novel_accuracy(3.0 * ratio, 3.0, NovelLogits::gaussian), WithinRel(0.9, 1e-14));
+  REQUIRE(theory::strength_ratio_at_accuracy(0.9, NovelLogits::two_point) == 1.0);
 }
 
 TEST_CASE("quasi-static fade: every row of the reference table", "[theory][eq45]") {
@@ -336,6 +341,30 @@ TEST_CASE("fade flow: accuracy on novel items falls where w crosses their logit"
   REQUIRE(result.trajectory.back().w == 1.0);
 }
 
+TEST_CASE("fade flow: attention still on its way", "[theory][eq44]") {
+  const theory::MemorizationDecay decay{1.0, 1000.0, {}};
+  theory::FadeOptions options;
+  const theory::FadeResult full = theory::integrate_fade({0.0, 0.0, 3.0}, decay, 1e-3, options);
+  REQUIRE(std::isinf(full.end.beta));
+  options.n_context = 100.0;
+  // An infinite or a very large beta is full attention.
+  REQUIRE(theory::integrate_fade({0.0, 0.0, 3.0}, decay, 1e-3, options).fade->time == full.fade->time);
+  const theory::FadeResult large = theory::integrate_fade({0.0, 0.0, 3.0, 60.0}, decay, 1e-3, options);
+  REQUIRE_THAT(large.fade->time, WithinRel(full.fade->time, 1e-10));
+  // From one half on beta grows, w is larger than with full attention, and memorization faster.
+  const theory::FadeResult half = theory::integrate_fade({0.0, 0.0, 3.0, std::log(99.0)}, decay, 1e-3, options);
+  REQUIRE(half.end.beta > std::log(99.0) + 3.0);
+  REQUIRE(half.peak.w > full.peak.w);
+  REQUIRE(half.fade->time < full.fade->time);
+  // w follows its stationary point for the attention of the moment: lambda_w w = a c3 exp(-w a).
+  const theory::MemorizationDecay still{1.0, 1e12, {}};
+  options.slow_down = theory::SlowDown::exponential;
+  options.t_max = 2e4;
+  const theory::FadePoint end = theory::integrate_fade({0.0, 0.0, 3.0, 8.0}, still, 1e-3, options).end;
+  const double a = sigmoid(end.beta - std::log(99.0));
+  REQUIRE_THAT(1e-3 * end.w, WithinRel(a * std::exp(-end.w * a), 1e-3));
+}
+
 TEST_CASE("fade flow: without decay w grows for ever", "[theory][eq44][limits]") {
   const theory::MemorizationDecay decay{1.0, 1000.0, {}};
   theory::FadeOptions options;
@@ -413,6 +442,8 @@ TEST_CASE("transience: bad arguments are named", "[theory][errors]") {
   REQUIRE_THROWS_MATCHES(theory::novel_accuracy(1.0, nan), Error, Message("xi: expected a finite number, got nan"));
   REQUIRE_THROWS_MATCHES(theory::accuracy_fade(1.0, 0.0), Error,
                          Message("novel_ratio: expected a positive number, got 0"));
+  REQUIRE_THROWS_MATCHES(theory::strength_ratio_at_accuracy(0.5, theory::NovelLogits::two_point), Error,
+                         Message("accuracy: expected a number in (0.5, 1), got 0.5"));
   const theory::MemorizationDecay decay{1.0, 1000.0, {}};
   REQUIRE_THROWS_MATCHES(theory::quasi_static_fade(decay, 1e-3, 0.0), Error,
                          Message("w_fade: expected a positive number, got 0"));
@@ -426,6 +457,8 @@ TEST_CASE("transience: bad arguments are named", "[theory][errors]") {
                          Message("lambda_w: expected a number of at least 0, got -1"));
   REQUIRE_THROWS_MATCHES(theory::integrate_fade({0.0, -1.0, 1.0}, decay, 1.0), Error,
                          Message("mlp_time: expected a number of at least 0, got -1"));
+  REQUIRE_THROWS_MATCHES(theory::integrate_fade({0.0, 0.0, 1.0, nan}, decay, 1.0), Error,
+                         Message("beta: expected a number, or infinity, got nan"));
   REQUIRE_THROWS_MATCHES(theory::integrate_fade({0.0, 0.0, 1.0}, theory::MemorizationFunctions{}, 1.0), Error,
                          Message("functions: expected both c1 and c3"));
   const auto refused = [&](auto change) {
@@ -433,6 +466,7 @@ TEST_CASE("transience: bad arguments are named", "[theory][errors]") {
     change(options);
     REQUIRE_THROWS_AS(theory::integrate_fade({0.0, 0.0, 3.0}, decay, 1e-3, options), Error);
   };
+  refused([](theory::FadeOptions& o) { o.n_context = 1.0; });
   refused([](theory::FadeOptions& o) { o.w_fade = 0.0; });
   refused([](theory::FadeOptions& o) { o.novel_ratio = -1.0; });
   refused([](theory::FadeOptions& o) { o.t_max = 0.0; });

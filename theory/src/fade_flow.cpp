@@ -13,9 +13,13 @@
 namespace iclk::theory {
 namespace {
 
-/// w, training time since the start, time tau of the MLP alone, all against tau.
-using State = std::array<double, 3>;
-constexpr std::size_t kW = 0, kTime = 1, kTau = 2;
+/// w, training time since the start, time tau of the MLP alone, ln of the odds that attention is on the copy, against
+/// tau.
+using State = std::array<double, 4>;
+constexpr std::size_t kW = 0, kTime = 1, kTau = 2, kLogOdds = 3;
+
+/// Odds at which nothing is left for the other items, in double precision.
+constexpr double kFullAttention = 800.0;
 
 /// Times beyond this leave the range of doubles before w can change again.
 constexpr double kLastTime = 1e300;
@@ -55,9 +59,11 @@ struct FadeSystem {
   void operator()(const State& y, State& rates) const {
     Memorization now = source(y[kTau]);
     if (slow_down == SlowDown::exponential) now = {std::exp(now.log_c3), 1.0, now.log_c3};
+    const double attention = sigmoid(y[kLogOdds]);
     // 1/slow-down: training time that passes while the MLP learns as much as alone in one unit.
-    const double stretch = 1.0 + now.c1_to_c3 * std::expm1(y[kW]);
-    rates = {now.c1 - lambda_w * y[kW] * stretch, stretch, 1.0};
+    const double stretch = 1.0 + now.c1_to_c3 * std::expm1(y[kW] * attention);
+    rates = {attention * now.c1 - lambda_w * y[kW] * stretch, stretch, 1.0,
+             y[kW] * attention * sigmoid(-y[kLogOdds]) * now.c1};
     if (!(now.c1 >= 0.0 && now.c1_to_c3 > 0.0)) rates.fill(std::numeric_limits<double>::quiet_NaN());
   }
 
@@ -75,10 +81,12 @@ FadeResult integrate(const FadePoint& start, Source source, double end_time, dou
   require_finite("time", start.time);
   require(start.mlp_time >= 0.0 && std::isfinite(start.mlp_time), "mlp_time", "a number of at least 0", start.mlp_time);
   require_finite("w", start.w);
+  require(start.beta > -std::numeric_limits<double>::infinity(), "beta", "a number, or infinity", start.beta);
   require(lambda_w >= 0.0 && std::isfinite(lambda_w), "lambda_w", "a number of at least 0", lambda_w);
 
   FadeResult result;
-  result.peak = result.end = {start.time, start.mlp_time, start.w, source(start.mlp_time).log_c3};
+  result.peak = result.end = start;
+  result.peak.log_c3 = result.end.log_c3 = source(start.mlp_time).log_c3;
   if (options.record_trajectory) result.trajectory.push_back(result.end);
   if (start.time >= options.t_max || start.mlp_time >= end_time) {
     result.outcome = start.time >= options.t_max ? FadeOutcome::reached_t_max : FadeOutcome::curve_ended;
@@ -86,7 +94,9 @@ FadeResult integrate(const FadePoint& start, Source source, double end_time, dou
   }
 
   FadeSystem<Source> system{source, lambda_w, options.slow_down};
-  const State first{start.w, 0.0, start.mlp_time};
+  const bool attends_elsewhere = options.n_context && std::isfinite(start.beta);
+  const double log_others = attends_elsewhere ? std::log(*options.n_context - 1.0) : 0.0;
+  const State first{start.w, 0.0, start.mlp_time, attends_elsewhere ? start.beta - log_others : kFullAttention};
   State rates{};
   system(first, rates);
   const bool finite_start = std::isfinite(rates[kW]) && std::isfinite(rates[kTime]);
@@ -101,18 +111,21 @@ FadeResult integrate(const FadePoint& start, Source source, double end_time, dou
   }
   const double time_left = std::min(options.t_max - start.time, kLastTime);
   const auto at = [&](const State& y) {
-    return FadePoint{start.time + y[kTime], y[kTau], y[kW], source(y[kTau]).log_c3};
+    const double beta = attends_elsewhere ? y[kLogOdds] + log_others : start.beta;
+    return FadePoint{start.time + y[kTime], y[kTau], y[kW], beta, source(y[kTau]).log_c3};
   };
   // Heights that rise through zero where something happens.
   const auto turning = [&](const State& y) { return -system.pull(y); };
   const auto fading = [&](const State& y) { return options.w_fade - y[kW]; };
-  const auto confused = [&](const State& y) { return -options.novel_ratio * source(y[kTau]).log_c3 - y[kW]; };
+  const auto confused = [&](const State& y) {
+    return -options.novel_ratio * source(y[kTau]).log_c3 - y[kW] * sigmoid(y[kLogOdds]);
+  };
   const auto too_late = [&](const State& y) { return y[kTime] - time_left; };
   const auto at_the_end = [&](const State& y) { return y[kTau] - end_time; };
 
   // The first step resolves the relaxation of w towards the stationary point.
   const double relaxation = lambda_w * (1.0 + std::abs(start.w)) * std::abs(rates[kTime]) + std::abs(rates[kW]) + 1e-3;
-  FlowIntegrator<3, 0, FadeSystem<Source>> run(
+  FlowIntegrator<4, 0, FadeSystem<Source>> run(
       system, first, 1e-3 / relaxation,
       {.rel_tol = options.rel_tol, .abs_tol = options.abs_tol, .max_steps = options.max_steps});
   while (true) {
@@ -178,6 +191,7 @@ FadeResult integrate(const FadePoint& start, Source source, double end_time, dou
 }  // namespace
 
 void validate(const FadeOptions& options) {
+  if (options.n_context) require_context(*options.n_context);
   require(options.w_fade > 0.0 && std::isfinite(options.w_fade), "w_fade", "a positive number", options.w_fade);
   require(options.novel_ratio >= 0.0 && std::isfinite(options.novel_ratio), "novel_ratio", "a number of at least 0",
           options.novel_ratio);

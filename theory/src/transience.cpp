@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/math/quadrature/gauss_kronrod.hpp>
+#include <boost/math/special_functions/erf.hpp>
 #include <boost/math/special_functions/expint.hpp>
 #include <boost/math/special_functions/lambert_w.hpp>
 #include <boost/math/tools/roots.hpp>
@@ -165,6 +166,12 @@ double novel_accuracy(double w, double xi, NovelLogits novel) {
   const double size = std::abs(xi);
   if (novel == NovelLogits::two_point || !(size > 0.0)) return 0.5 * (share(w + size) + share(w - size));
   return 0.5 * std::erfc(-w / (size * std::numbers::sqrt2));
+}
+
+double strength_ratio_at_accuracy(double accuracy, NovelLogits novel) {
+  require(accuracy > 0.5 && accuracy < 1.0, "accuracy", "a number in (0.5, 1)", accuracy);
+  if (novel == NovelLogits::two_point) return 1.0;
+  return std::numbers::sqrt2 * boost::math::erf_inv(2.0 * accuracy - 1.0);
 }
 
 AccuracyFade accuracy_fade(double lambda_w, double novel_ratio) {

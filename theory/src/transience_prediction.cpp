@@ -10,6 +10,8 @@
 
 #include "arguments.hpp"
 #include "iclk/core/error.hpp"
+#include "iclk/theory/attention_flow.hpp"
+#include "iclk/theory/exact_solution.hpp"
 #include "order_parameter_grid.hpp"
 
 namespace iclk::theory {
@@ -113,12 +115,15 @@ struct Acquired {
   FadePoint start;  // of the flow after acquisition
 };
 
-/// Eqs. 7-8 with the decay of w, until half of the attention is on the copy.
-Acquired acquire(const MemorizationCurve& mlp, double lambda_w, const TransienceOptions& options) {
-  if (!options.n_context) {
-    const double w = lambda_w > 0.0 ? settled_strength(std::log(mlp.c3_at(0.0)), lambda_w).w_logistic : 0.0;
-    return {Acquisition::acquired, {0.0, 0.0, w}};
-  }
+/// How the flow towards acquisition ended: at half of the attention, or where it stood at the end of the curve.
+struct Approach {
+  bool acquired = false;
+  bool at_end_of_curve = false;
+  FadePoint point;
+};
+
+/// Eqs. 7-8 with the decay of w.
+Approach approach_leading(const MemorizationCurve& mlp, double lambda_w, const TransienceOptions& options) {
   const double n = *options.n_context;
   FlowOptions flow_options;
   flow_options.t_max = mlp.end_time();
@@ -127,23 +132,51 @@ Acquired acquire(const MemorizationCurve& mlp, double lambda_w, const Transience
       .c1 = [&](double time) { return mlp.c1_at(time); },
       .c2 = [&](double time) { return mlp.c2_at(time) + n * lambda_w / mlp.c1_at(time); }};
   const FlowResult flow = integrate_flow(options.initial, n, driven, flow_options);
-  if (flow.outcome == FlowOutcome::acquired) {
-    return {Acquisition::acquired, {*flow.t_icl, *flow.t_icl, flow.final_state.w}};
+  return {.acquired = flow.outcome == FlowOutcome::acquired,
+          .at_end_of_curve = flow.outcome == FlowOutcome::reached_t_max,
+          .point = {flow.final_time, flow.final_time, flow.final_state.w, flow.final_state.beta}};
+}
+
+/// The exact loss in a closed loop.
+Approach approach_binomial(const MemorizationCurve& mlp, double lambda_w, const TransienceOptions& options) {
+  AttentionFlowOptions flow_options;
+  flow_options.lambda_w = lambda_w;
+  flow_options.closed_loop = true;
+  flow_options.t_max = mlp.end_time();
+  const AttentionFlow flow = attention_flow({.model = LossModel::binomial, .n_context = *options.n_context},
+                                            options.initial, mlp.curves(), flow_options);
+  const AttentionPoint& point = flow.attention_half ? *flow.attention_half : flow.end;
+  return {
+      .acquired = flow.attention_half.has_value(),
+      .at_end_of_curve = flow.outcome != AttentionOutcome::step_limit && flow.outcome != AttentionOutcome::not_finite,
+      .point = {point.time, point.mlp_time, point.state.w, point.state.beta}};
+}
+
+/// Until half of the attention is on the copy.
+Acquired acquire(const MemorizationCurve& mlp, double lambda_w, const TransienceOptions& options) {
+  if (!options.n_context) {
+    const double w = lambda_w > 0.0 ? settled_strength(std::log(mlp.c3_at(0.0)), lambda_w).w_logistic : 0.0;
+    return {Acquisition::acquired, {0.0, 0.0, w}};
   }
-  if (flow.outcome != FlowOutcome::reached_t_max || flow.final_state.w < 0.0) return {};
+  const Approach approach = options.model == AcquisitionModel::leading ? approach_leading(mlp, lambda_w, options)
+                                                                       : approach_binomial(mlp, lambda_w, options);
+  if (approach.acquired) return {Acquisition::acquired, approach.point};
+  if (!approach.at_end_of_curve || approach.point.w < 0.0) return {};
 
   // From here the damping only grows. If even the damping of the last sample, held, is too much for the largest I_K
   // that may be left, the MLP has memorized first.
   const MemorizationIntegral integral = memorization_integral(mlp.curves().c1, options.tail);
   if (!integral.infinity.high) return {};
   const double c1 = mlp.c1_at(mlp.end_time());
-  const double damping = mlp.c2_at(mlp.end_time()) + n * lambda_w / c1;
   const double integral_left = *integral.infinity.high - integral.measured;
-  if (!(integral_left > 0.0)) return {Acquisition::never, {}};
-  flow_options.t_max = integral_left / (2.0 * c1);
-  const FlowResult rest = integrate_flow(
-      flow.final_state, n, {.c1 = [=](double) { return c1; }, .c2 = [=](double) { return damping; }}, flow_options);
-  return {rest.outcome == FlowOutcome::reached_t_max ? Acquisition::never : Acquisition::undecided, {}};
+  const ExactFlow held{.n_context = *options.n_context,
+                       .initial = {.w = approach.point.w, .beta = approach.point.beta},
+                       .c2 = mlp.c2_at(mlp.end_time()),
+                       .lambda_w = lambda_w,
+                       .c1 = c1};
+  const ExactCrossing crossing = exact_crossing(held, std::log(*options.n_context - 1.0));
+  const double needed = crossing.outcome == ExactOutcome::before_blow_up ? crossing.integral : blow_up_integral(held);
+  return {needed > integral_left ? Acquisition::never : Acquisition::undecided, {}};
 }
 
 /// The flow beyond the end of the curve: its fade time, if it fades.
@@ -215,6 +248,12 @@ TransiencePrediction predict(const MemorizationCurve& mlp, double lambda_w, cons
   return prediction;
 }
 
+/// N counts in acquisition and in the growth of beta afterwards.
+TransienceOptions with_context(TransienceOptions options) {
+  options.fade.n_context = options.n_context;
+  return options;
+}
+
 /// The largest lambda_w in [low, high] at which `holds`, which holds at `low` and not at `high`.
 template <class Predicate>
 double last_that_holds(const Predicate& holds, double low, double high, double rel_tol) {
@@ -260,14 +299,14 @@ TransiencePrediction predict_transience(const OrderParameterCurves& curves, doub
                                         const TransienceOptions& options) {
   validate(options);
   require(lambda_w >= 0.0 && std::isfinite(lambda_w), "lambda_w", "a number of at least 0", lambda_w);
-  return predict(MemorizationCurve(curves, options), lambda_w, options);
+  return predict(MemorizationCurve(curves, options), lambda_w, with_context(options));
 }
 
 TransienceRange transience_range(const OrderParameterCurves& curves, const TransienceOptions& options,
                                  const RangeOptions& search) {
   validate(options);
   validate(search);
-  TransienceOptions quiet = options;
+  TransienceOptions quiet = with_context(options);
   quiet.fade.record_trajectory = false;
   const MemorizationCurve mlp(curves, quiet);
   const auto outcome_at = [&](double lambda_w) { return predict(mlp, lambda_w, quiet).outcome; };

@@ -96,6 +96,13 @@ std::string_view name(NovelLogits novel) noexcept;
 /// Throws   Error naming the bad argument.
 double novel_accuracy(double w, double xi, NovelLogits novel = NovelLogits::two_point);
 
+/// w/xi at which the ICL accuracy is `accuracy`: the ratio at which it begins to fail.
+///
+/// Takes    accuracy in (1/2, 1).
+/// Returns  1 for two points, where the accuracy jumps from 1 to 1/2; the normal quantile of `accuracy` otherwise.
+/// Throws   Error when accuracy is outside (1/2, 1).
+double strength_ratio_at_accuracy(double accuracy, NovelLogits novel);
+
 /// Where logits of novel items grow past w.
 struct AccuracyFade {
   double xi = 0.0;  ///< logit of the trained items; novel ones have novel_ratio * xi = w_tr
@@ -167,6 +174,8 @@ enum class SlowDown {
 std::string_view name(SlowDown slow_down) noexcept;
 
 struct FadeOptions {
+  /// N, with which beta of the start and its growth count; empty: all attention is on the copy throughout.
+  std::optional<double> n_context;
   double w_fade = 1.0;                                     ///< faded means that w falls to this; > 0
   SlowDown slow_down = SlowDown::logistic;                 ///< and the matching loss
   double novel_ratio = 1.0;                                ///< logits of novel items over those of trained ones; >= 0
@@ -192,7 +201,8 @@ struct FadePoint {
   double time = 0.0;      ///< of training [time]
   double mlp_time = 0.0;  ///< tau, at which the MLP alone would have come as far [time]
   double w = 0.0;
-  double log_c3 = 0.0;  ///< ln c3(tau); an answer, not read in a start
+  double beta = std::numeric_limits<double>::infinity();  ///< infinite: all attention is on the copy
+  double log_c3 = 0.0;                                    ///< ln c3(tau); an answer, not read in a start
 };
 
 struct FadeResult {
@@ -207,15 +217,16 @@ struct FadeResult {
 
 /// The flow of w after acquisition, with memorization slowed by what attention explains.
 ///
-///     dw/dt = <sigma(-phi - w)> - lambda_w w,   d tau/dt = <sigma(-phi - w)>/c1(tau)
+///     dw/dt = a <sigma(-phi - w a)> - lambda_w w,   d beta/dt = w a (1 - a) <sigma(-phi - w a)>,
+///     d tau/dt = <sigma(-phi - w a)>/c1(tau),       a = exp(beta)/(exp(beta) + N - 1), or 1 for beta = infinity
 ///
 /// and in the exponential limit dw/dt = c3(tau) exp(-w) - lambda_w w, d tau/dt = exp(-w). Integrated over tau, where
-/// both sides stay bounded: dt/d tau = 1 + (c1/c3)(exp(w) - 1), dw/d tau = c1 - lambda_w w dt/d tau. The form of
+/// both sides stay bounded: dt/d tau = 1 + (c1/c3)(exp(w a) - 1), dw/d tau = a c1 - lambda_w w dt/d tau. The form of
 /// <sigma(-phi - w)> is exact at w = 0, for w -> infinity, and for equal logits at every w.
 ///
 /// Source   Eq. 44; the slowing is not in the paper's equations, derived in docs/equations.md.
 /// Differs  Eq. 44 takes c3 as a given function of training time.
-/// Valid    full attention on the copy. What w adds to all logits must slow the MLP as a change of its clock, which is
+/// Valid    the labels of the other items are averaged over: (1 - a)^2 w^2 << N. What w adds to all logits must slow the MLP as a change of its clock, which is
 ///          exact for the loss exp(-phi).
 /// Takes    start: time, mlp_time >= 0, w finite; lambda_w >= 0 [1/time].
 /// Returns  peak and fade, and how the flow ended.

@@ -13,12 +13,20 @@
 
 namespace iclk::theory {
 
+/// How attention is acquired.
+enum class AcquisitionModel {
+  leading,   ///< Eqs. 7-8 with the measured c1 and c2
+  binomial,  ///< the exact loss in a closed loop, all logits equal (c2 = 1 - c1)
+};
+
 struct TransienceOptions {
   /// N, with which the acquisition under lambda_w is integrated first; empty: attention is acquired at time 0, and w
   /// starts where it settles.
   std::optional<double> n_context;
-  FlowState initial = {};   ///< (w0, beta0) at the start of training, used with n_context
-  FadeOptions fade = {};    ///< fade.t_max is the end of training: what has not faded by then is permanent
+  AcquisitionModel model = AcquisitionModel::binomial;  ///< binomial needs a whole n_context of at most 1e6
+  FlowState initial = {};                               ///< (w0, beta0) at the start of training, used with n_context
+  /// fade.t_max is the end of training: what has not faded by then is permanent. fade.n_context is taken from above.
+  FadeOptions fade = {};
   bool extrapolate = true;  ///< continue c3 beyond the end of the curve
   TailOptions tail = {};    ///< how
 };
@@ -48,13 +56,15 @@ struct TransiencePrediction {
 
 /// The fate of in-context learning from the measured c1, c2, c3 of an MLP trained alone.
 ///
-/// Until attention reaches one half, Eqs. 7-8 with the decay of w: c2 becomes c2 + N lambda_w/c1(t), which grows while
-/// the MLP memorizes. Then integrate_fade with c1 and c3 as functions of the MLP's own time. Beyond the end of the
-/// curve c3 follows the central tail of memorization_integral; low and high take it as exponential and as 1/tau.
+/// Until attention reaches one half: the exact loss with the decay of w in a closed loop (attention_flow), or Eqs. 7-8
+/// with it, where c2 becomes c2 + N lambda_w/c1(t), which grows while the MLP memorizes. Then integrate_fade with c1 and
+/// c3 as functions of the MLP's own time. Beyond the end of the curve c3 follows the central tail of
+/// memorization_integral; low and high take it as exponential and as 1/tau. A curve that ends without acquisition means
+/// never when even Eqs. 7-8 with the damping of its last sample need more than the largest I_K that may be left.
 ///
 /// Source   Eq. 7, Eq. 8, Eq. 44; docs/equations.md derives the slowing.
 /// Differs  the paper follows w_tr (Eq. 45) and has no fade time.
-/// Valid    see integrate_fade; attention jumps from one half to one, and neither beta nor the MLP decays.
+/// Valid    see integrate_fade; neither beta nor the MLP decays.
 /// Takes    curves with c3 on the times of c1, or without c3: equal logits, c3 = c1/(1 - c1); lambda_w >= 0 [1/time].
 /// Returns  outcome, times and, when asked for, the trajectory.
 /// Throws   Error for bad curves, options or lambda_w.
