@@ -1,7 +1,6 @@
 #include "iclk/theory/balanced.hpp"
 
 #include <algorithm>
-#include <boost/math/quadrature/gauss_kronrod.hpp>
 #include <boost/math/special_functions/lambert_w.hpp>
 #include <boost/math/special_functions/log1p.hpp>
 #include <cmath>
@@ -9,16 +8,13 @@
 #include <numbers>
 #include <vector>
 
+#include "adaptive_quadrature.hpp"
 #include "arguments.hpp"
 #include "exact_blow_up.hpp"
 #include "flow_integrator.hpp"
 
 namespace iclk::theory {
 namespace {
-
-using Quadrature = boost::math::quadrature::gauss_kronrod<double, 31>;
-constexpr unsigned kQuadratureDepth = 15;
-constexpr double kQuadratureTolerance = 1e-13;  // of the 15-point estimate; the 31-point one is far better
 
 /// x - ln(1 + x) >= 0 for x > -1, without cancellation at small x.
 double log_excess(double x) { return std::abs(x) < 0.3 ? -boost::math::log1pmx(x) : x - std::log1p(x); }
@@ -85,7 +81,7 @@ double blow_up_time(double w0, double eta0, double energy) {
     const double v = v0 * std::exp(log_ratio);
     return lambda_slope(energy / v - 0.5 * v);
   };
-  return Quadrature::integrate(integrand, 0.0, std::log(v_end) - log_v0, kQuadratureDepth, kQuadratureTolerance);
+  return adaptive_integral(integrand, 0.0, std::log(v_end) - log_v0);
 }
 
 /// The conservative flow w' = q - q_s, beta' = w q around the saddle at beta = saddle.
@@ -239,7 +235,7 @@ double balanced_basin_probability(const StartSpread& spread, BalancedCount count
   double sum = 0.0;
   for (std::size_t i = 1; i < cuts.size(); ++i) {
     if (cuts[i - 1] < -39.0 || cuts[i] > 39.0 || !(cuts[i] > cuts[i - 1])) continue;
-    sum += Quadrature::integrate(integrand, cuts[i - 1], cuts[i], kQuadratureDepth, kQuadratureTolerance);
+    sum += adaptive_integral(integrand, cuts[i - 1], cuts[i]);
   }
   return sum;
 }

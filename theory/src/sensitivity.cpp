@@ -4,12 +4,7 @@
 #include <array>
 #include <boost/math/quadrature/gauss.hpp>
 #include <boost/math/special_functions/log1p.hpp>
-#include <boost/math/tools/roots.hpp>
-#include <boost/math/tools/toms748_solve.hpp>
 #include <cmath>
-#include <cstdint>
-#include <functional>
-#include <limits>
 #include <numbers>
 #include <vector>
 
@@ -20,6 +15,7 @@
 #include "iclk/theory/memorization_integral.hpp"
 #include "iclk/theory/threshold.hpp"
 #include "order_parameter_grid.hpp"
+#include "root_between.hpp"
 
 namespace iclk::theory {
 namespace {
@@ -57,25 +53,6 @@ BlowUpGradient gradient_of(double beta0, double w0, double c2) {
 }
 
 double log_of(double value) { return std::clamp(std::log(value), -720.0, 720.0); }  // brackets need finite ends
-
-/// The root of a rising function of the unknown between two ends.
-InverseAnswer root_between(const std::function<double(double)>& rising, double low, double high) {
-  const double at_low = rising(low);
-  if (at_low > 0.0) return {InverseOutcome::too_small, {}};
-  const double at_high = rising(high);
-  if (at_high < 0.0) return {InverseOutcome::too_large, {}};
-  if (!(at_low < 0.0)) return {InverseOutcome::found, low};
-  if (!(at_high > 0.0)) return {InverseOutcome::found, high};
-  std::uintmax_t n_calls = 300;
-  const auto bracket = boost::math::tools::toms748_solve(rising, low, high, at_low, at_high,
-                                                         boost::math::tools::eps_tolerance<double>(51), n_calls);
-  return {InverseOutcome::found, 0.5 * (bracket.first + bracket.second)};
-}
-
-InverseAnswer mapped(InverseAnswer answer, double (*map)(double)) {
-  if (answer.value) answer.value = map(*answer.value);
-  return answer;
-}
 
 double exponential(double x) { return std::exp(x); }
 double minus(double x) { return -x; }

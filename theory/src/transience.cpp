@@ -1,7 +1,6 @@
 #include "iclk/theory/transience.hpp"
 
 #include <algorithm>
-#include <boost/math/quadrature/gauss_kronrod.hpp>
 #include <boost/math/special_functions/erf.hpp>
 #include <boost/math/special_functions/expint.hpp>
 #include <boost/math/special_functions/lambert_w.hpp>
@@ -11,6 +10,7 @@
 #include <numbers>
 #include <utility>
 
+#include "adaptive_quadrature.hpp"
 #include "arguments.hpp"
 #include "iclk/core/logistic.hpp"
 
@@ -77,9 +77,7 @@ double integral_over_log_w(const FadeIntegrand& integrand, double w_low, double 
   const double high = std::log(w_high);
   const double scale = std::max(integrand(low), integrand(high));
   const auto scaled = [&](double log_w) { return std::exp(integrand(log_w) - scale); };
-  using Rule = boost::math::quadrature::gauss_kronrod<double, 31>;
-  // 20 halvings: exp(w) has a width of 1/w in ln w.
-  return std::exp(scale + std::log(Rule::integrate(scaled, low, high, 20, 1e-13)));
+  return std::exp(scale + std::log(adaptive_integral(scaled, low, high)));
 }
 
 /// [exp(w) + Ei(w)] from w_low to w_high: int exp(w) (1 + 1/w) dw.
