@@ -1,5 +1,6 @@
 #include "blow_up_times.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -17,7 +18,7 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kLargestLastTerm = 5e-10;
 constexpr double kSmallestShrink = 1e-9;  // a step that has to be shorter than this share of the wanted one has failed
 constexpr long kMostSteps = 10'000'000;   // of one trajectory: a limit where there would be a hang
-constexpr double kEndTolerance = 1e-12;   // share of s that the closed form at the end may be off
+constexpr double kEndTolerance = 1e-10;   // share of s that the closed form at the end may be off
 constexpr double kConstantTolerance = 1e-12;  // c2 that changes by less is constant
 
 /// Near the blow-up the flow feels c2 with a weight that falls with p^2. For constant slope of c2 its value at the
@@ -138,7 +139,7 @@ class Integration {
       trajectory.next_leaf = trajectory.leaf + n_leaves;
       trajectory.next_offset = 0.0;
     } else {
-      y0 = trajectory.offset / node->length;
+      y0 = trajectory.offset * tree_.inverse_length(trajectory.leaf);
       if (wanted >= left_in_leaf) {
         step = left_in_leaf;
         trajectory.next_leaf = trajectory.leaf + 1;
@@ -148,7 +149,7 @@ class Integration {
         trajectory.next_leaf = trajectory.leaf;
         trajectory.next_offset = trajectory.offset + step;
       }
-      y_per_step = step / node->length;
+      y_per_step = step * tree_.inverse_length(trajectory.leaf);
       block_.any_offset = true;
     }
     block_.step[lane] = step;
@@ -172,7 +173,7 @@ class Integration {
       if (!(trajectory.shrink >= kSmallestShrink) || trajectory.steps >= kMostSteps) finish(lane, kNaN);
       return;
     }
-    trajectory.shrink = 1.0;
+    trajectory.shrink = std::min(1.0, 1.5 * trajectory.shrink);
     trajectory.leaf = trajectory.next_leaf;
     trajectory.offset = trajectory.next_offset;
     block_.p[lane] = p;

@@ -13,7 +13,7 @@ constexpr int kTerms = kOrderParameterDegree + 1;
 using Terms = std::array<double, kTerms>;
 
 /// Share of s by which the blow-up may move through one approximated interval.
-constexpr double kTolerance = 1e-11;
+constexpr double kTolerance = 1e-10;
 
 constexpr double kRounding = 1e-15;
 
@@ -129,10 +129,6 @@ bool fits_leaf(const Interval& interval) {
   return interval.left_out < 1e-15 || 3.0 * interval.left_out * distance * distance <= allowed(interval);
 }
 
-bool fits_whole_step(const Interval& interval) {
-  return 3.0 * interval.left_out * interval.length * std::pow(kDecay, -kTerms) <= allowed(interval);
-}
-
 /// Coefficients in y = (x + 1)/2: P_n(2 y - 1) = sum_k (-1)^(n+k) C(n,k) C(n+k,k) y^k.
 Terms in_powers(const Terms& legendre) {
   static const std::array<Terms, kTerms> matrix = [] {
@@ -196,6 +192,22 @@ std::vector<Interval> make_leaves(const OrderParameterCurves& curves, double n_c
   return leaves;
 }
 
+/// A term c_k y^k of c2 by itself brings w' = -c_k y^k w, hence exp(-c_k h y^(k+1)/(k+1)), into the Taylor series of a
+/// step h over the whole interval: what is then left out must be small too.
+bool converges(const Terms& c2, double length) {
+  double left_out = 0.0;
+  for (int k = 1; k < kTerms; ++k) {
+    const double n = kTaylorOrder / (k + 1.0);
+    left_out += std::pow(std::abs(c2[k]) * length / (k + 1), n) / std::tgamma(n + 1.0);
+  }
+  return left_out <= kTolerance;
+}
+
+bool fits_whole_step(const Interval& interval, const Terms& c2) {
+  return 3.0 * interval.left_out * interval.length * std::pow(kDecay, -kTerms) <= allowed(interval) &&
+         converges(c2, interval.length);
+}
+
 OrderParameterTree::Node make_node(const Interval& interval) {
   // What is left of a constant c2 in the higher terms is rounding.
   Terms legendre = interval.legendre;
@@ -205,7 +217,7 @@ OrderParameterTree::Node make_node(const Interval& interval) {
   OrderParameterTree::Node node;
   node.c2 = in_powers(legendre);
   node.length = interval.length;
-  node.whole_step = fits_whole_step(interval) ? interval.length : std::numeric_limits<double>::infinity();
+  node.whole_step = fits_whole_step(interval, node.c2) ? interval.length : std::numeric_limits<double>::infinity();
   return node;
 }
 
@@ -217,14 +229,15 @@ OrderParameterTree::OrderParameterTree(const OrderParameterCurves& curves, doubl
   if (intervals.empty()) return;  // s does not move at all
   for (const Interval& leaf : intervals) begins_.push_back(leaf.begin);
   end_ = intervals.back().begin + intervals.back().length;
+  for (const Interval& leaf : intervals) inverse_lengths_.push_back(1.0 / leaf.length);
   while (!intervals.empty()) {
-    std::vector<Node>& level = levels_.emplace_back();
-    level.reserve(intervals.size());
-    for (const Interval& interval : intervals) level.push_back(make_node(interval));
+    levels_.push_back({nodes_.size(), intervals.size()});
+    for (const Interval& interval : intervals) nodes_.push_back(make_node(interval));
     std::vector<Interval> pairs;
     for (std::size_t i = 0; i + 1 < intervals.size(); i += 2) pairs.push_back(join(intervals[i], intervals[i + 1]));
     intervals = std::move(pairs);
   }
+  levels_.push_back({nodes_.size(), 0});
   steepest_after_.resize(begins_.size());
   double steepest = 0.0;
   for (std::size_t i = begins_.size(); i-- > 0;) {
@@ -233,19 +246,6 @@ OrderParameterTree::OrderParameterTree(const OrderParameterCurves& curves, doubl
     for (int k = 1; k < kTerms; ++k) slope += k * std::abs(node.c2[k]) / node.length;
     steepest_after_[i] = steepest = std::max(steepest, slope);
   }
-}
-
-const OrderParameterTree::Node& OrderParameterTree::interval(std::size_t leaf, double length,
-                                                             std::size_t& n_leaves_in_it) const noexcept {
-  std::size_t level = 0;
-  std::size_t index = leaf;
-  while (index % 2 == 0 && level + 1 < levels_.size() && index / 2 < levels_[level + 1].size() &&
-         levels_[level + 1][index / 2].whole_step <= length) {
-    ++level;
-    index /= 2;
-  }
-  n_leaves_in_it = std::size_t{1} << level;
-  return levels_[level][index];
 }
 
 double OrderParameterTree::c2(std::size_t leaf_index, double s) const noexcept {

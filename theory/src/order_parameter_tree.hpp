@@ -28,13 +28,27 @@ class OrderParameterTree {
   };
 
   std::size_t n_leaves() const noexcept { return begins_.size(); }
-  const Node& leaf(std::size_t index) const noexcept { return levels_.front()[index]; }
+  const Node& leaf(std::size_t index) const noexcept { return nodes_[index]; }
+  double inverse_length(std::size_t leaf) const noexcept { return inverse_lengths_[leaf]; }
   double begin(std::size_t leaf) const noexcept { return begins_[leaf]; }
   double end() const noexcept { return end_; }  ///< s at the end of the curve
   double end_c2() const noexcept { return end_c2_; }
 
   /// The longest interval that starts with this leaf and is not longer than `length`; the leaf itself at the least.
-  const Node& interval(std::size_t leaf, double length, std::size_t& n_leaves_in_it) const noexcept;
+  const Node& interval(std::size_t leaf, double length, std::size_t& n_leaves_in_it) const noexcept {
+    std::size_t level = 0;
+    std::size_t index = leaf;
+    const Node* node = &nodes_[leaf];
+    while (index % 2 == 0 && index / 2 < levels_[level + 1].size) {
+      const Node& pair = nodes_[levels_[level + 1].first + index / 2];
+      if (!(pair.whole_step <= length)) break;
+      node = &pair;
+      index /= 2;
+      ++level;
+    }
+    n_leaves_in_it = std::size_t{1} << level;
+    return *node;
+  }
 
   /// Largest |d c2/ds| from this leaf to the end of the curve.
   double steepest_after(std::size_t leaf) const noexcept { return steepest_after_[leaf]; }
@@ -43,9 +57,13 @@ class OrderParameterTree {
   double c2(std::size_t leaf, double s) const noexcept;
 
  private:
-  std::vector<double> begins_;             // [n_leaves]
-  std::vector<double> steepest_after_;     // [n_leaves]
-  std::vector<std::vector<Node>> levels_;  // level l holds intervals of 2^l leaves, complete ones only
+  struct Level {
+    std::size_t first, size;
+  };
+
+  std::vector<double> begins_, inverse_lengths_, steepest_after_;  // [n_leaves]
+  std::vector<Node> nodes_;    // leaves, then pairs of leaves, pairs of pairs, ...; complete ones only
+  std::vector<Level> levels_;  // where they lie in nodes_; an empty one at the end
   double end_ = 0.0;
   double end_c2_ = 0.0;
 };
