@@ -18,7 +18,7 @@ namespace iclk::theory {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kWidest = 10.0;  // standard deviations to which averages run: exp(-50) is left out
+constexpr double kWidest = 10.0;  // standard deviations: exp(-50) is left out
 /// d ln X/d w0 = -0.8, d ln X/d beta0 = -1 at the origin: over which start the required I_K spreads more.
 constexpr double kWeightOfW0 = 0.8;
 
@@ -27,14 +27,14 @@ double normal_density(double x) { return std::exp(-0.5 * x * x) / std::sqrt(2.0 
 double normal_quantile(double share) { return boost::math::quantile(boost::math::normal(), share); }
 
 /// Root of a falling function, searched from `guess` outwards within [low, high]; an infinite end when the root lies
-/// beyond it.
+/// beyond it. `bits` of the root are found.
 template <class Function>
-double falling_root(const Function& f, double guess, double low, double high) {
+double falling_root(const Function& f, double guess, double low, double high, int bits) {
   const auto bounded = [&](double x) { return std::clamp(f(x), -1e6, 1e6); };  // keeps the interpolation finite
   double a = std::clamp(guess, low, high);
   double at_a = bounded(a);
   if (!(at_a > 0.0) && !(at_a <= 0.0)) return std::numeric_limits<double>::quiet_NaN();
-  double stride = at_a > 0.0 ? 0.25 : -0.25;
+  double stride = at_a > 0.0 ? 0.125 : -0.125;
   double b = a;
   double at_b = at_a;
   while ((at_a > 0.0) == (at_b > 0.0)) {
@@ -52,8 +52,8 @@ double falling_root(const Function& f, double guess, double low, double high) {
   }
   if (!(at_b < 0.0)) return b;
   std::uintmax_t steps = 100;
-  const auto [left, right] = boost::math::tools::toms748_solve(bounded, a, b, at_a, at_b,
-                                                               boost::math::tools::eps_tolerance<double>(52), steps);
+  const auto [left, right] = boost::math::tools::toms748_solve(
+      bounded, a, b, at_a, at_b, boost::math::tools::eps_tolerance<double>(static_cast<unsigned>(bits)), steps);
   return 0.5 * (left + right);
 }
 
@@ -68,38 +68,50 @@ struct RequiredIntegral {
   std::function<double(FlowState)> of;
   double n_context;
   double tolerance;  // of averages
+  double widest;     // standard deviations to which averages run
+  int bits;          // of roots
+  /// A closed form close to it, where `of` is dear: roots start from its root. Itself where it is the closed form.
+  const RequiredIntegral* guide = nullptr;
 
   double log_of(FlowState state) const { return std::log(of(state)); }
 
-  /// beta0 at which it is exp(log_integral), for this w0.
+  /// beta0 at which it is exp(log_integral), for this w0; infinite beyond what the distribution can reach.
   double beta0(double log_integral, double w0, const StartDistribution& start) const {
-    const double guess = std::log(2.0 * n_context) + log_mills_ratio(w0) - log_integral;  // damping neglected
     const double reach = 4.0 * kWidest * start.beta0_sd;
-    return falling_root(
-        [&](double beta0) {
-          return log_of({w0, beta0}) - log_integral;
-        },
-        guess, start.beta0_mean - reach, start.beta0_mean + reach);
+    const double undamped = std::log(2.0 * n_context) + log_mills_ratio(w0) - log_integral;
+    const double guess = guide != nullptr ? guide->beta0(log_integral, w0, start) : undamped;
+    const auto excess = [&](double beta0) { return log_of({w0, beta0}) - log_integral; };
+    return falling_root(excess, guess, start.beta0_mean - reach, start.beta0_mean + reach, bits);
   }
 
   double w0(double log_integral, double beta0, const StartDistribution& start) const {
     const double reach = 4.0 * kWidest * start.w0_sd;
-    return falling_root(
-        [&](double w0) {
-          return log_of({w0, beta0}) - log_integral;
-        },
-        start.w0_mean, start.w0_mean - reach, start.w0_mean + reach);
+    const double guess = guide != nullptr ? guide->w0(log_integral, beta0, start) : start.w0_mean;
+    const auto excess = [&](double w0) { return log_of({w0, beta0}) - log_integral; };
+    return falling_root(excess, guess, start.w0_mean - reach, start.w0_mean + reach, bits);
   }
 };
 
 RequiredIntegral constant_c2(double n_context, double c2) {
-  return {[=](FlowState state) { return acquisition_integral_exact(n_context, state.beta, state.w, c2); }, n_context,
-          1e-13};
+  return {.of = [=](FlowState state) { return acquisition_integral_exact(n_context, state.beta, state.w, c2); },
+          .n_context = n_context,
+          .tolerance = 1e-13,
+          .widest = kWidest,
+          .bits = 52};
 }
 
-RequiredIntegral measured_c2(const CurveFlow& flow) {
-  return {[&flow](FlowState state) { return flow.required_integral(state); }, flow.n_context(), 1e-9};
+/// 1e-9 in the average: seven standard deviations and 34 bits of each root.
+RequiredIntegral measured_c2(const CurveFlow& flow, const RequiredIntegral& guide) {
+  return {.of = [&flow](FlowState state) { return flow.required_integral(state); },
+          .n_context = flow.n_context(),
+          .tolerance = 1e-9,
+          .widest = 7.0,
+          .bits = 34,
+          .guide = &guide};
 }
+
+/// c2 of the closed form that guides: between the values before and after memorization.
+constexpr double kGuidingC2 = 0.6;
 
 void require_arguments(double n_context, const StartDistribution& start, double c2) {
   require_context(n_context);
@@ -109,9 +121,9 @@ void require_arguments(double n_context, const StartDistribution& start, double 
 
 /// Average of f(u) over a standard normal u. The trapezoidal sum converges exponentially for what decays as fast.
 template <class Function>
-double normal_average(const Function& f, double tolerance) {
-  return boost::math::quadrature::trapezoidal([&](double u) { return normal_density(u) * f(u); }, -kWidest, kWidest,
-                                              tolerance);
+double normal_average(const Function& f, const RequiredIntegral& required) {
+  return boost::math::quadrature::trapezoidal([&](double u) { return normal_density(u) * f(u); }, -required.widest,
+                                              required.widest, required.tolerance);
 }
 
 bool averages_over_w0(const StartDistribution& start) { return start.beta0_sd >= kWeightOfW0 * start.w0_sd; }
@@ -132,13 +144,13 @@ double probability_of(const RequiredIntegral& required, double integral, const S
       const double beta0 = required.beta0(log_integral, start.w0_mean + u * start.w0_sd, start);
       return normal_cdf(sign * (start.beta0_mean - beta0) / start.beta0_sd);
     };
-    sum = start.w0_sd > 0.0 ? normal_average(share, required.tolerance) : share(0.0);
+    sum = start.w0_sd > 0.0 ? normal_average(share, required) : share(0.0);
   } else {
     const auto share = [&](double u) {
       const double w0 = required.w0(log_integral, start.beta0_mean + u * start.beta0_sd, start);
       return normal_cdf(sign * (start.w0_mean - w0) / start.w0_sd);
     };
-    sum = start.beta0_sd > 0.0 ? normal_average(share, required.tolerance) : share(0.0);
+    sum = start.beta0_sd > 0.0 ? normal_average(share, required) : share(0.0);
   }
   return std::min(sum, 1.0);
 }
@@ -150,10 +162,12 @@ double quantile_of(const RequiredIntegral& required, double share, const StartDi
   if (start.w0_sd <= 0.0) return required.of({start.w0_mean, start.beta0_mean - z * start.beta0_sd});
   if (start.beta0_sd <= 0.0) return required.of({start.w0_mean - z * start.w0_sd, start.beta0_mean});
   const LognormalLaw law = lognormal_law(required.n_context, start);
+  const double guess =
+      required.guide != nullptr ? std::log(quantile_of(*required.guide, share, start)) : law.log_mean + z * law.log_sd;
   const auto excess = [&](double log_integral) {
     return share - probability_of(required, std::exp(log_integral), start, false);
   };
-  return std::exp(falling_root(excess, law.log_mean + z * law.log_sd, -700.0, 700.0));
+  return std::exp(falling_root(excess, guess, -700.0, 700.0, required.bits));
 }
 
 /// Derivatives of acquisition_integral_exact: X = (2N/c2) ln(1 + y), y = kappa R(x), x = w0 - kappa, R' = x R - 1.
@@ -237,7 +251,7 @@ double acquisition_density(double integral, double n_context, const StartDistrib
       return normal_density((start.beta0_mean - beta0) / start.beta0_sd) / start.beta0_sd /
              std::abs(slopes_of_exact(n_context, {w0, beta0}, c2).by_beta0);
     };
-    return start.w0_sd > 0.0 ? normal_average(at, required.tolerance) : at(0.0);
+    return start.w0_sd > 0.0 ? normal_average(at, required) : at(0.0);
   }
   const auto at = [&](double u) {
     const double beta0 = start.beta0_mean + u * start.beta0_sd;
@@ -246,7 +260,7 @@ double acquisition_density(double integral, double n_context, const StartDistrib
     return normal_density((start.w0_mean - w0) / start.w0_sd) / start.w0_sd /
            std::abs(slopes_of_exact(n_context, {w0, beta0}, c2).by_w0);
   };
-  return start.beta0_sd > 0.0 ? normal_average(at, required.tolerance) : at(0.0);
+  return start.beta0_sd > 0.0 ? normal_average(at, required) : at(0.0);
 }
 
 double acquisition_quantile(double share, double n_context, const StartDistribution& start, double c2) {
@@ -256,17 +270,20 @@ double acquisition_quantile(double share, double n_context, const StartDistribut
 
 double acquisition_probability(const CurveFlow& flow, double integral, const StartDistribution& start) {
   validate(start);
-  return probability_of(measured_c2(flow), integral, start, false);
+  const RequiredIntegral guide = constant_c2(flow.n_context(), kGuidingC2);
+  return probability_of(measured_c2(flow, guide), integral, start, false);
 }
 
 double acquisition_probability_above(const CurveFlow& flow, double integral, const StartDistribution& start) {
   validate(start);
-  return probability_of(measured_c2(flow), integral, start, true);
+  const RequiredIntegral guide = constant_c2(flow.n_context(), kGuidingC2);
+  return probability_of(measured_c2(flow, guide), integral, start, true);
 }
 
 double acquisition_quantile(const CurveFlow& flow, double share, const StartDistribution& start) {
   validate(start);
-  return quantile_of(measured_c2(flow), share, start);
+  const RequiredIntegral guide = constant_c2(flow.n_context(), kGuidingC2);
+  return quantile_of(measured_c2(flow, guide), share, start);
 }
 
 ItemTransition item_transition(double prefactor, double nu, double n_context, const StartDistribution& start,
