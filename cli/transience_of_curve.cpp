@@ -258,7 +258,7 @@ std::string to_text(const std::vector<CurveAnswer>& answers, const TransienceInp
 }  // namespace
 
 Exit answer_transience_of_curve(const TransienceInput& input) {
-  const std::vector<double> lambdas = parse_log_spaced("--lambda-w", *input.lambda_w, not_negative());
+  const std::vector<double> lambdas = parse_log_spaced("--lambda-w", *input.lambda_w, number_from(0.0, 1e6));
   const theory::TransienceOptions options = theory_options(input);
   std::vector<CurveAnswer> answers;
   for (MeasuredCurve& curve : read_curves(*input.curve, {.lr = input.lr, .n_items = input.n_items})) {

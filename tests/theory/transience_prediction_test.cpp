@@ -257,6 +257,37 @@ TEST_CASE("transience prediction: trajectory in order", "[theory][eq44]") {
   }
 }
 
+TEST_CASE("transience prediction: far ends of lambda_w and of the start", "[theory][eq44][limits]") {
+  using theory::TransienceOutcome;
+  const OrderParameterCurves curves = sampled_decay({1.0, 1000.0, {}}, 12'000.0, 300);
+  theory::TransienceOptions options;
+  options.n_context = 100.0;
+  for (const auto model : {theory::AcquisitionModel::binomial, theory::AcquisitionModel::leading}) {
+    options.model = model;
+    const auto outcome_at = [&](double lambda_w) {
+      return theory::predict_transience(curves, lambda_w, options).outcome;
+    };
+    REQUIRE(outcome_at(1e-300) == TransienceOutcome::permanent);  // until times leave the range of doubles
+    REQUIRE(outcome_at(1e-100) == TransienceOutcome::transient);
+    REQUIRE(outcome_at(1e3) == TransienceOutcome::never_acquired);
+    // Nobody can say that w = 1e-98 never acquires; what matters is that the flow ends, without an error.
+    const TransienceOutcome absurd = outcome_at(1e100);
+    REQUIRE((absurd == TransienceOutcome::undecided || absurd == TransienceOutcome::never_acquired));
+    // Attention that starts with the wrong sign and far from the copy.
+    options.initial = {.w = -2.0, .beta = -4.0};
+    REQUIRE(outcome_at(1e-2) == TransienceOutcome::never_acquired);
+    // All attention on the copy from the start.
+    options.initial = {.w = -5.0, .beta = 300.0};
+    const theory::TransiencePrediction given = theory::predict_transience(curves, 1e-3, options);
+    REQUIRE(given.t_acquired == 0.0);
+    REQUIRE(given.outcome == TransienceOutcome::transient);
+    options.initial = {};
+  }
+  // N = 2: half of the attention is on the copy at beta = 0.
+  options.n_context = 2.0;
+  REQUIRE(theory::predict_transience(curves, 1e-3, options).t_acquired == 0.0);
+}
+
 TEST_CASE("transience prediction: bad arguments are named", "[theory][errors]") {
   const OrderParameterCurves curves = sampled_decay({1.0, 1000.0, {}}, 5000.0, 50);
   REQUIRE_THROWS_MATCHES(theory::predict_transience(curves, -1.0), Error,

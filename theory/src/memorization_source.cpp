@@ -25,6 +25,7 @@ std::vector<double> normalized(const std::vector<double>& weights, std::size_t n
 }
 
 double at_clamped(const Curve& curve, double time) {
+  if (std::isnan(time)) return time;  // the flow's own outcome, not an error of the curve
   return curve(std::clamp(time, curve.start_time(), curve.end_time()));
 }
 

@@ -76,9 +76,9 @@ class MemorizationCurve {
   const std::optional<Continuation>& fastest() const noexcept { return fastest_; }
   const std::optional<Continuation>& slowest() const noexcept { return slowest_; }
 
-  double c1_at(double time) const { return curves_.c1(clamped(time)); }
-  double c2_at(double time) const { return curves_.c2(clamped(time)); }
-  double c3_at(double time) const { return c3_(clamped(time)); }
+  double c1_at(double time) const { return at(curves_.c1, time); }
+  double c2_at(double time) const { return at(curves_.c2, time); }
+  double c3_at(double time) const { return at(c3_, time); }
 
   MemorizationFunctions functions() const {
     return {.c1 = [this](double tau) { return c1_at(tau); },
@@ -101,7 +101,10 @@ class MemorizationCurve {
   }
 
  private:
-  double clamped(double time) const { return std::clamp(time, c3_.start_time(), c3_.end_time()); }
+  /// The first value before the curve, the last one after it. NaN is the flow's own outcome, not an error of the curve.
+  static double at(const Curve& curve, double time) {
+    return std::isnan(time) ? time : curve(std::clamp(time, curve.start_time(), curve.end_time()));
+  }
 
   const OrderParameterCurves& curves_;
   Curve c3_;
@@ -161,16 +164,16 @@ Acquired acquire(const MemorizationCurve& mlp, double lambda_w, const Transience
   const Approach approach = options.model == AcquisitionModel::leading ? approach_leading(mlp, lambda_w, options)
                                                                        : approach_binomial(mlp, lambda_w, options);
   if (approach.acquired) return {Acquisition::acquired, approach.point};
-  if (!approach.at_end_of_curve || approach.point.w < 0.0) return {};
+  if (!approach.at_end_of_curve) return {};
 
   // From here the damping only grows. If even the damping of the last sample, held, is too much for the largest I_K
-  // that may be left, the MLP has memorized first.
+  // that may be left, the MLP has memorized first. w < 0, which damping helps, needs more than w = 0.
   const MemorizationIntegral integral = memorization_integral(mlp.curves().c1, options.tail);
   if (!integral.infinity.high) return {};
   const double c1 = mlp.c1_at(mlp.end_time());
   const double integral_left = *integral.infinity.high - integral.measured;
   const ExactFlow held{.n_context = *options.n_context,
-                       .initial = {.w = approach.point.w, .beta = approach.point.beta},
+                       .initial = {.w = std::max(approach.point.w, 0.0), .beta = approach.point.beta},
                        .c2 = mlp.c2_at(mlp.end_time()),
                        .lambda_w = lambda_w,
                        .c1 = c1};
