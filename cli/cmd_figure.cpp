@@ -19,6 +19,8 @@ struct FigureInput {
   std::uint64_t n_context = 100;
   double beta0 = 0.0;
   double w0 = 0.0;
+  double beta0_sd = 0.3;
+  double w0_sd = 0.0;
   std::optional<double> lr;
   std::optional<std::uint64_t> n_items;
   Destinations destinations;
@@ -55,8 +57,12 @@ Answer drawn_answer(const FigureInput& input, const figures::DrawnFigure& drawn)
     list.push_back(file.string());
   }
   answer.json["figure"] = figures::find_figure(input.id).id;
-  answer.json["data"] = *input.data;
-  answer.json.update({{"context", input.n_context}, {"beta0", input.beta0}, {"w0", input.w0}});
+  answer.json["data"] = input.data ? Json(*input.data) : Json();
+  answer.json.update({{"context", input.n_context},
+                      {"beta0", input.beta0},
+                      {"w0", input.w0},
+                      {"beta0_sd", input.beta0_sd},
+                      {"w0_sd", input.w0_sd}});
   answer.json["files"] = std::move(list);
   answer.csv = std::move(csv).take();
   return answer;
@@ -68,20 +74,27 @@ Action declare_figure(VerbOptions& options) {
   const auto input = std::make_shared<FigureInput>();
   options.explain(
       "one figure of the paper with theory over data",
-      "Draws a figure of the paper from result files, as ID.svg and ID.pdf, with every plotted number in ID.csv "
+      "Draws a figure of the paper from result files, or from theory alone where it needs none, as ID.svg and ID.pdf, "
+      "with every plotted number in ID.csv "
       "(further tables beside it), a caption and the gnuplot script that draws it again. `iclk figure list` "
       "lists the figures and what they need. Needs gnuplot.");
   options.argument("ID", input->id, "figure, e.g. fig5 or A.3; list for the list");
-  options.text("--data", input->data, "DIR", "folder with the results, e.g. the --out of iclk train (required)");
+  options.text("--data", input->data, "DIR",
+               "folder with the results, e.g. the --out of iclk train (required where a figure needs them)");
   options.text("--out", input->out, "DIR", "folder for the figure, made if it does not exist (required)");
-  options.count("--context", input->n_context, kContextRule, "N of the threshold K* drawn into Fig. 5");
-  options.number("--beta0", input->beta0, start_rule(), "start value of beta for that threshold");
-  options.number("--w0", input->w0, start_rule(), "start value of w for that threshold");
+  options.count("--context", input->n_context, kContextRule, "N, labelled exemplars in a context");
+  options.number("--beta0", input->beta0, start_rule(), "start value of beta; its mean where seeds differ");
+  options.number("--w0", input->w0, start_rule(), "start value of w; its mean where seeds differ");
+  options.number("--beta0-sd", input->beta0_sd, number_from(0.0, kLargestStart),
+                 "spread of beta0 over seeds, in fig6c, figA1b and phase");
+  options.number("--w0-sd", input->w0_sd, number_from(0.0, kLargestStart),
+                 "spread of w0 over seeds, in the same figures");
   options.number("--lr", input->lr, positive_number(),
                  "learning rate of curves that count SGD steps and do not say it");
   options.count("--items", input->n_items, kItemsRule, "K of curve files that do not say it");
   declare_destinations(options, input->destinations);
   options.example("iclk figure fig5 --data runs --out figures", "the memorization law from your own curves");
+  options.example("iclk figure figA1b --beta0-sd 0.5 --out figures", "theory alone");
   return [input] {
     if (input->id.empty()) throw field_error("ID", "expected a figure; iclk figure list lists them");
     check_destinations(input->destinations, {});
@@ -89,15 +102,19 @@ Action declare_figure(VerbOptions& options) {
       write_answer(input->destinations, list_of_figures());
       return Exit::answered;
     }
-    figures::find_figure(input->id);
-    if (!input->data) throw field_error("--data", "is required: the folder with the results");
+    const figures::FigureInfo& info = figures::find_figure(input->id);
+    if (!input->data && info.data == figures::DataUse::required) {
+      throw field_error("--data", "is required: the folder with the results");
+    }
     if (!input->out) throw field_error("--out", "is required: the folder for the figure");
     const figures::FigureOptions figure{.n_context = static_cast<double>(input->n_context),
                                         .beta0 = input->beta0,
                                         .w0 = input->w0,
+                                        .beta0_sd = input->beta0_sd,
+                                        .w0_sd = input->w0_sd,
                                         .foreign = {.lr = input->lr, .n_items = input->n_items}};
     write_answer(input->destinations,
-                 drawn_answer(*input, figures::draw_figure(input->id, *input->data, *input->out, figure)));
+                 drawn_answer(*input, figures::draw_figure(input->id, input->data.value_or(""), *input->out, figure)));
     return Exit::answered;
   };
 }

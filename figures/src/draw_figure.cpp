@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -89,6 +91,9 @@ std::string full_script(const FigureEntry& entry, const FigureTables& figure) {
                        ".gp\nif (!exists('format')) format = 'pdf'\nid = '" + id + "'\n";
   script += "width = " + format_number(entry.width) + "\nheight = " + format_number(entry.height) + "\n\n";
   for (const Table& table : figure.tables) {
+    // A part named like a column of the main table would take over its variable.
+    assert(table.part.empty() || std::find(figure.table("").columns.begin(), figure.table("").columns.end(),
+                                           table.part) == figure.table("").columns.end());
     script += (table.part.empty() ? "csv" : "csv_" + table.part) + " = " + quoted(table_file(entry, table)) + "\n";
     const std::string prefix = table.part.empty() ? "csv" : table.part;
     for (std::size_t i = 0; i < table.columns.size(); ++i) {
@@ -130,7 +135,7 @@ void finish_pdf(const fs::path& path) {
 DrawnFigure draw_figure(std::string_view name, const fs::path& data, const fs::path& out,
                         const FigureOptions& options) {
   const FigureEntry& entry = find_entry(name);
-  const FigureTables figure = entry.tables(data, options);
+  const FigureTables figure = tables_of(entry, data, options);
   const WorkFolder work(out, entry.info.id);
   const std::string id(entry.info.id);
 

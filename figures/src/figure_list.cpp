@@ -2,6 +2,7 @@
 #include <array>
 #include <cctype>
 #include <cmath>
+#include <utility>
 
 #include "figure_parts.hpp"
 #include "figure_scripts.hpp"
@@ -13,30 +14,69 @@ namespace {
 
 using CurveTables = FigureTables (*)(std::span<const MeasuredCurve>, const FigureOptions&);
 
-/// A figure of memorization curves as a figure of a results folder.
+/// A figure of memorization curves as a figure of a results folder; without a folder, of no curves.
 template <CurveTables tables>
 FigureTables from_curves(const std::filesystem::path& data, const FigureOptions& options) {
+  if (data.empty()) return tables({}, options);
   return tables(read_curve_folder(data, options.foreign), options);
 }
+
+/// A figure that draws nothing measured.
+template <FigureTables (*tables)(const FigureOptions&)>
+FigureTables from_theory(const std::filesystem::path&, const FigureOptions& options) {
+  return tables(options);
+}
+
+constexpr std::string_view kCurves = "memorization curves";
+constexpr std::string_view kMaybeCurves = "memorization curves, or nothing";
+constexpr std::string_view kNothing = "nothing";
 
 constexpr double kOneColumn = 3.4, kTwoColumns = 7.0;  ///< [inch], as journals set them
 
 const std::array kEntries = {
-    FigureEntry{.info = {"fig5", "5", "I_K(infinity) against K, the memorization law and K*", "memorization curves"},
+    FigureEntry{.info = {"fig4", "4", "loss landscape with gradient flow on it", kNothing, DataUse::unused},
+                .width = kTwoColumns,
+                .height = 2.6,
+                .script = scripts::fig4_loss_landscape,
+                .tables = from_theory<fig4_tables>},
+    FigureEntry{
+        .info = {"fig5", "5", "I_K(infinity) against K, the memorization law and K*", kCurves, DataUse::required},
+        .width = kOneColumn,
+        .height = 3.6,
+        .script = scripts::fig5_memorization_law,
+        .tables = from_curves<fig5_tables>},
+    FigureEntry{
+        .info = {"fig6c", "6c", "why acquisition comes early or never (upper panel)", kMaybeCurves, DataUse::optional},
+        .width = kOneColumn,
+        .height = 3.4,
+        .script = scripts::fig6c_bimodality,
+        .tables = from_curves<fig6c_tables>},
+    FigureEntry{.info = {"figA1a", "A.1a", "t_ICL against beta0 by formulas and flow", kNothing, DataUse::unused},
                 .width = kOneColumn,
                 .height = 3.6,
-                .script = scripts::fig5_memorization_law,
-                .tables = from_curves<fig5_tables>},
-    FigureEntry{.info = {"figA2", "A.2", "order parameters c1, c2, c3 against iterations", "memorization curves"},
+                .script = scripts::figA1a_start_dependence,
+                .tables = from_theory<figA1a_tables>},
+    FigureEntry{.info = {"figA1b", "A.1b", "distribution of t_ICL over random starts", kNothing, DataUse::unused},
+                .width = kTwoColumns,
+                .height = 2.6,
+                .script = scripts::figA1b_time_distribution,
+                .tables = from_theory<figA1b_tables>},
+    FigureEntry{.info = {"figA2", "A.2", "order parameters c1, c2, c3 against iterations", kCurves, DataUse::required},
                 .width = kTwoColumns,
                 .height = 2.3,
                 .script = scripts::figA2_order_parameters,
                 .tables = from_curves<figA2_tables>},
-    FigureEntry{.info = {"figA3", "A.3", "c1(t) and its integral I_K(t) with tails", "memorization curves"},
+    FigureEntry{.info = {"figA3", "A.3", "c1(t) and its integral I_K(t) with tails", kCurves, DataUse::required},
                 .width = kTwoColumns,
                 .height = 2.6,
                 .script = scripts::figA3_memorization_integral,
                 .tables = from_curves<figA3_tables>},
+    FigureEntry{.info = {"phase", "phase", "P(in-context learning) in N and K (not in the paper)", kMaybeCurves,
+                         DataUse::optional},
+                .width = kOneColumn,
+                .height = 3.2,
+                .script = scripts::phase_diagram,
+                .tables = from_curves<phase_tables>},
 };
 
 /// "Fig. A.2" -> "a2"; what is left is compared.
@@ -77,8 +117,15 @@ const FigureEntry& find_entry(std::string_view name) {
 
 const FigureInfo& find_figure(std::string_view name) { return find_entry(name).info; }
 
+FigureTables tables_of(const FigureEntry& entry, const std::filesystem::path& data, const FigureOptions& options) {
+  if (data.empty() && entry.info.data == DataUse::required) {
+    throw field_error("data", "expected a folder with " + std::string(entry.info.needs) + ", got none");
+  }
+  return entry.tables(data, options);
+}
+
 FigureTables figure_tables(std::string_view name, const std::filesystem::path& data, const FigureOptions& options) {
-  return find_entry(name).tables(data, options);
+  return tables_of(find_entry(name), data, options);
 }
 
 void validate(const FigureOptions& options) {
@@ -89,6 +136,11 @@ void validate(const FigureOptions& options) {
     throw field_error("beta0", "expected a finite number, got " + format_number(options.beta0));
   }
   if (!std::isfinite(options.w0)) throw field_error("w0", "expected a finite number, got " + format_number(options.w0));
+  for (const auto& [field, sd] : {std::pair{"beta0_sd", options.beta0_sd}, std::pair{"w0_sd", options.w0_sd}}) {
+    if (!(sd >= 0 && std::isfinite(sd))) {
+      throw field_error(field, "expected a number that is not negative, got " + format_number(sd));
+    }
+  }
   if (options.gnuplot.empty()) throw field_error("gnuplot", "expected the name of a program, got an empty text");
 }
 

@@ -213,6 +213,34 @@ std::string format_estimate(const Estimate& estimate) {
   return to_unit(*estimate.value, power) + " (" + end(estimate.low) + " to " + end(estimate.high) + ")";
 }
 
+std::string make_theory_caption(std::string_view title, std::string_view text, std::string_view settings,
+                                const std::vector<std::string>& numbers) {
+  std::string caption =
+      std::string(title) + "\n\n" + std::string(text) + "\n\nTheory alone: nothing here is measured.\n";
+  caption += "\nSettings\n  " + std::string(settings) + "\n";
+  if (!numbers.empty()) caption += "\nNumbers\n  " + joined(numbers, "\n  ") + "\n";
+  return caption + "\nDrawn by iclk " + std::string(version()) + "\n";
+}
+
+double context_of(const FigureOptions& options) { return options.n_context.value_or(*FigureOptions{}.n_context); }
+
+std::string start_settings(const FigureOptions& options, bool over_seeds) {
+  const auto spread = [&](double sd) {
+    return over_seeds ? " (sd " + format_number(sd) + " over seeds)" : std::string();
+  };
+  return "N = " + format_number(context_of(options)) + ", beta0 = " + format_number(options.beta0) +
+         spread(options.beta0_sd) + ", w0 = " + format_number(options.w0) + spread(options.w0_sd);
+}
+
+std::string palette_text() {
+  const std::vector<std::string> colors = ordered_colors(9);
+  std::string text;
+  for (std::size_t i = 0; i < colors.size(); ++i) {
+    text += (i > 0 ? ", " : "") + std::to_string(i) + " \"" + colors[i] + "\"";
+  }
+  return "(" + text + ")";
+}
+
 std::string make_caption(std::string_view title, std::string_view text, std::span<const MeasuredCurve> curves,
                          const std::vector<std::string>& numbers) {
   std::string caption = std::string(title) + "\n\n" + std::string(text) + "\n\nRuns\n  " + runs_of(curves) +

@@ -23,6 +23,8 @@ struct FigureEntry {
 };
 std::span<const FigureEntry> figure_entries() noexcept;
 const FigureEntry& find_entry(std::string_view name);
+/// Throws Error when the figure needs data and `data` is empty.
+FigureTables tables_of(const FigureEntry& entry, const std::filesystem::path& data, const FigureOptions& options);
 
 /// Curves of one K, in the order of `read_curve_folder`.
 struct Level {
@@ -63,6 +65,19 @@ Cell seed_cell(const MeasuredCurve& curve);
 std::string format_estimate(const Estimate& estimate);
 /// `value` with `digits` significant digits, in plain notation up to a million.
 std::string format_rounded(double value, int digits);
+
+/// The caption of a figure without measured curves: title, text, and the lines Settings and Numbers.
+std::string make_theory_caption(std::string_view title, std::string_view text, std::string_view settings,
+                                const std::vector<std::string>& numbers);
+
+/// "N = 100, beta0 = 0 (sd 0.3 over seeds), w0 = 0".
+std::string start_settings(const FigureOptions& options, bool over_seeds);
+
+/// N of `options`, 100 where it is empty.
+double context_of(const FigureOptions& options);
+
+/// Colours of a scale from low to high, as gnuplot's `set palette defined` takes them.
+std::string palette_text();
 
 /// The caption: title, text, and the lines Runs, Settings, Numbers and Sources.
 std::string make_caption(std::string_view title, std::string_view text, std::span<const MeasuredCurve> curves,

@@ -100,8 +100,9 @@ TEST_CASE("usage: numbers out of their range name the option and the rule", "[cl
 TEST_CASE("figure: the list names every figure", "[cli]") {
   const auto json = json_of({"figure", "list"});
   CHECK(json["schema"] == "iclk-figure 1");
-  REQUIRE(json["figures"].size() >= 3);
-  CHECK(json["figures"][0]["id"] == "fig5");
+  REQUIRE(json["figures"].size() >= 8);
+  CHECK(json["figures"][0]["id"] == "fig4");
+  CHECK(json["figures"][0]["needs"] == "nothing");
   CHECK_THAT(run_program({"figure", "list"}).out, ContainsSubstring("fig5"));
 }
 

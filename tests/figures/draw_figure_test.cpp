@@ -59,15 +59,17 @@ TEST_CASE("figures: the list has unique ids and one line each", "[figures]") {
     CHECK(find_figure(figure.id).id == figure.id);
     CHECK(find_figure(figure.paper_label).id == figure.id);
   }
-  CHECK(ids == std::set<std::string_view>{"fig5", "figA2", "figA3"});
+  CHECK(ids == std::set<std::string_view>{"fig4", "fig5", "fig6c", "figA1a", "figA1b", "figA2", "figA3", "phase"});
 }
 
 TEST_CASE("figures: names are understood as people write them", "[figures]") {
   for (const char* name : {"fig5", "5", "Fig. 5", "FIG5", "figure 5"}) CHECK(find_figure(name).id == "fig5");
   for (const char* name : {"figA2", "figa2", "A.2", "a2", "Fig. A.2", "A2"}) CHECK(find_figure(name).id == "figA2");
   for (const char* name : {"", "fig", "7", "fig5b", "A.33"}) {
-    CHECK_THAT(message_of([&] { (void)find_figure(name); }),
-               ContainsSubstring("figure: expected one of fig5, figA2, figA3, got \"" + std::string(name) + "\""));
+    CHECK_THAT(
+        message_of([&] { (void)find_figure(name); }),
+        ContainsSubstring("figure: expected one of fig4, fig5, fig6c, figA1a, figA1b, figA2, figA3, phase, got \"" +
+                          std::string(name) + "\""));
   }
 }
 
@@ -75,8 +77,15 @@ TEST_CASE("draw figure: every figure leaves SVG and PDF and tables and caption a
   const TemporaryFolder folder;
   write_synthetic_curves(folder / "data", kSyntheticItems, 2);
   const fs::path out = folder / "made/here";
-  const std::vector<std::pair<std::string, std::string>> shown = {
-      {"fig5", "number of items"}, {"figA2", "iterations"}, {"figA3", "time"}};
+  const std::vector<std::pair<std::string, std::string>> shown = {{"fig4", "strength of the match"},
+                                                                  {"fig5", "number of items"},
+                                                                  {"fig6c", "acquired by"},
+                                                                  {"figA1a", "start value"},
+                                                                  {"figA1b", "density"},
+                                                                  {"figA2", "iterations"},
+                                                                  {"figA3", "time"},
+                                                                  {"phase", "context length"}};
+  REQUIRE(shown.size() == iclk::figures::figures().size());
   for (const auto& [id, axis] : shown) {
     const DrawnFigure drawn = draw_figure(id, folder / "data", out);
     const std::string svg = read_file(drawn.svg), pdf = read_file(drawn.pdf);
@@ -127,7 +136,9 @@ TEST_CASE("draw figure: the same input gives the same bytes and the script draws
 
 TEST_CASE("draw figure: curves from elsewhere without c2 and c3 are drawn", "[figures]") {
   const TemporaryFolder folder;
-  folder.write("data.csv", "K,step,c1\n500,0,0.49\n500,100,0.3\n500,200,0.1\n500,400,0.02\n500,800,0.002\n");
+  folder.write("data.csv",
+               "K,step,c1\n500,0,0.49\n500,100,0.3\n500,200,0.1\n500,400,0.02\n500,800,0.002\n"
+               "4000,0,0.49\n4000,1e4,0.3\n4000,2e4,0.1\n4000,4e4,0.02\n4000,8e4,0.002\n");
   for (const FigureInfo& figure : iclk::figures::figures()) {
     const DrawnFigure drawn =
         draw_figure(figure.id, folder.path(), folder / "out", {.foreign = {.lr = 0.01, .n_items = {}}});

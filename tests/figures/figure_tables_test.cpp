@@ -173,6 +173,8 @@ TEST_CASE("fig5: bad options are named", "[figures][errors]") {
   check({.n_context = 1.5}, "n_context");
   check({.beta0 = std::numeric_limits<double>::infinity()}, "beta0");
   check({.w0 = std::nan("")}, "w0");
+  check({.beta0_sd = -0.1}, "beta0_sd");
+  check({.w0_sd = std::nan("")}, "w0_sd");
   check({.gnuplot = ""}, "gnuplot");
   CHECK_NOTHROW(validate({}));
 }

@@ -229,6 +229,12 @@ TEST_CASE("memorization family: at the threshold I_K at infinity is what acquisi
   const double delta = 1e-6;
   const double expected = -required * std::log(0.7 * delta);
   REQUIRE_THAT(*time_at(*k_star * (1.0 + delta)), WithinRel(expected, 1e-5));
+  // A power law ends far more slowly: at K = 1.01 K* the exponential needs 5.0 times the integral, t^-1.5 10 500 times.
+  const double share = std::pow(1.01, -0.7);  // of I_K(infinity) that is needed
+  REQUIRE_THAT(*time_at(1.01 * *k_star) / required, WithinRel(5.0, 0.002));
+  const MemorizationFamily power{MemorizationKind::power, 1.5, 0.5 * required / share};
+  REQUIRE_THAT(theory::family_total_integral(power), WithinRel(required / share, 1e-15));
+  REQUIRE_THAT(*theory::time_of_family_integral(power, required) / required, WithinRel(10450.0, 0.002));
   REQUIRE_THAT(theory::family_total_share(MemorizationKind::power, 3.0), WithinRel(0.5, 1e-15));
 }
 

@@ -10,22 +10,31 @@
 
 namespace iclk::figures {
 
+/// Whether a figure draws results of the user.
+enum class DataUse {
+  required,
+  optional,  ///< without data it draws theory alone, and says so
+  unused,    ///< theory alone
+};
+
 /// One entry of the list of figures.
 struct FigureInfo {
   std::string_view id;           ///< as users type it and as files are named, e.g. "figA2"
   std::string_view paper_label;  ///< the paper's own, e.g. "A.2"
   std::string_view title;        ///< one line
-  std::string_view needs;        ///< what the data folder must hold
+  std::string_view needs;        ///< what the data folder must hold, in words
+  DataUse data = DataUse::required;
 };
 
-/// Every figure that can be drawn, in the order of the paper.
+/// Every figure that can be drawn, in the order of the paper, then those that the paper does not have.
 std::span<const FigureInfo> figures() noexcept;
 
 /// The figure that a user means by `name`: its id, or the paper's label with or without "fig" and dots, in any case
 /// ("figA2", "A.2", "a2", "Fig. A.2"). Throws Error listing the ids for anything else.
 const FigureInfo& find_figure(std::string_view name);
 
-/// The tables of figure `name` from the results in `data`.
+/// The tables of figure `name` from the results in `data`; an empty path where there are none. Throws Error when a
+/// figure needs data and gets none.
 FigureTables figure_tables(std::string_view name, const std::filesystem::path& data, const FigureOptions& options = {});
 
 /// Files that a figure consists of, all in the output folder.
@@ -35,7 +44,8 @@ struct DrawnFigure {
   std::vector<std::filesystem::path> tables;  ///< ID.csv first, then ID_<part>.csv
 };
 
-/// Draws figure `name` from the results in `data` into the folder `out`, which is made if it does not exist.
+/// Draws figure `name` from the results in `data` (empty: none) into the folder `out`, which is made if it does not
+/// exist.
 ///
 /// Everything is prepared in a hidden folder inside `out` and moved into place when all of it is there, so a failure
 /// leaves earlier files as they were.

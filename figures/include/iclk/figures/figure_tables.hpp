@@ -49,9 +49,11 @@ struct FigureTables {
 
 /// What a user can choose about a figure.
 struct FigureOptions {
-  std::optional<double> n_context = 100;  ///< N of the threshold drawn into Fig. 5; empty draws none
-  double beta0 = 0.0;                     ///< start value of beta for that threshold
-  double w0 = 0.0;                        ///< start value of w for that threshold
+  std::optional<double> n_context = 100;  ///< N; empty draws no threshold into Fig. 5 and means 100 elsewhere
+  double beta0 = 0.0;                     ///< start value of beta; the mean over seeds where seeds differ
+  double w0 = 0.0;                        ///< start value of w; the mean over seeds where seeds differ
+  double beta0_sd = 0.3;                  ///< spread of beta0 over seeds (Figs. 6c, A.1b, phase diagram); >= 0
+  double w0_sd = 0.0;                     ///< spread of w0 over seeds; >= 0
   ForeignCurveOptions foreign = {};       ///< what curve files from elsewhere do not say themselves
   std::string gnuplot = "gnuplot";        ///< program that draws, looked up on PATH
 };
@@ -91,5 +93,50 @@ FigureTables figA2_tables(std::span<const MeasuredCurve> curves, const FigureOpt
 /// Source   Fig. A.3, Eq. 10.
 /// Differs  The caption of Fig. A.3 prints c1 as <exp(-phi)>, which is c3, and I_K without its factor 2.
 FigureTables figA3_tables(std::span<const MeasuredCurve> curves, const FigureOptions& options = {});
+
+/// Fig. 4: the loss of attention over an untrained MLP against beta and w, with gradient flow on it from three starts,
+/// and the loss along that flow against time: a plateau, then a fall.
+///
+/// Tables   "" beta, w, loss on a grid; "path" the flow from (w0, beta0 - 1), (w0, beta0), (w0, beta0 + 1), a block each;
+///          "half" where half of the attention is on the copy.
+/// Source   Fig. 4, Eq. 21.
+/// Differs  The paper draws the approximation of Eq. 5; this is the exact loss.
+FigureTables fig4_tables(const FigureOptions& options = {});
+
+/// Fig. 6c, upper panel: how I_K(t) turns a spread of starts into early acquisition or none, with few in between.
+///
+/// Tables   "" time, integral of the curve; "tail" its continuation; "seeds" start, required integral and t_ICL of 40
+///          seeds; "limit" I_K(infinity) with its bracket and the share of seeds below it; "share" the share of seeds
+///          that have acquired by t.
+/// Source   Fig. 6c, Eq. 10, Eq. 12.
+/// Differs  The paper's panel is a sketch. The required integral is that of Eqs. 7-8 with the c2 of the curve.
+/// Takes    curves: the one whose I_K(infinity) is closest to what the mean start needs is drawn. Without curves, a power
+///          law of memorization at its threshold.
+FigureTables fig6c_tables(std::span<const MeasuredCurve> curves, const FigureOptions& options = {});
+
+/// Fig. A.1a: t_ICL against beta0 for an MLP that does not memorize, by every formula and by gradient flow on the exact
+/// loss, and their ratio to the latter.
+///
+/// Tables   "" beta0, the times, the ratios.
+/// Source   Fig. A.1a, Eq. 11, Eq. 37, Eq. 21.
+/// Differs  Eq. 37 is drawn as corrected (factor 1/2) and as printed; the exact solution of Eqs. 7-8 is ours.
+FigureTables figA1a_tables(const FigureOptions& options = {});
+
+/// Fig. A.1b: distribution of t_ICL over normally distributed starts for an MLP that does not memorize: histogram of
+/// sampled starts, exact density and lognormal approximation; and the upper tail for three spreads.
+///
+/// Tables   "" bins of the histogram; "lines" both densities; "tail" P(t_ICL > t), a block per spread.
+/// Source   Fig. A.1b, Eq. 35.
+/// Differs  The paper shows the histogram. The exact tail is heavier than lognormal.
+FigureTables figA1b_tables(const FigureOptions& options = {});
+
+/// Phase diagram in N and K: which share of seeds acquires in-context learning. Not in the paper.
+///
+/// Tables   "" per N the K that 1, 5, 10, 25, 50, 75, 90, 95 and 99 % of the seeds need at most, the threshold of Eq. 13 and
+///          that of the exact loss; "runs" the measured K with the N at which half of the seeds acquire; "probability"
+///          P(in-context learning) at the measured K and at N = 50, 100, 150, 200 and 250.
+/// Source   Eq. 12, Eq. 13.
+/// Takes    curves: at least two K, whose I_K(infinity) and c2 enter. Without curves, the law I_K(infinity) = 0.4 K^0.7.
+FigureTables phase_tables(std::span<const MeasuredCurve> curves, const FigureOptions& options = {});
 
 }  // namespace iclk::figures
