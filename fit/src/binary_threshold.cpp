@@ -212,7 +212,8 @@ ThresholdFit fit_threshold(std::span<const RunOutcome> runs, const ThresholdOpti
     fit.gap_high = k(optimum.gap_high);
     fit.k_star.value = k(optimum.gap_low + (optimum.gap_high - optimum.gap_low) / 2);
   }
-  if (options.firth && has_threshold) {
+  constexpr std::size_t kMostRunsWithPrior = 1000;
+  if (options.firth && has_threshold && fit.n_runs <= kMostRunsWithPrior) {
     if (const auto firth = firth_estimate(data, options.link)) {
       fit.firth_k_star = k(firth->threshold);
       fit.firth_width = data.range / firth->slope;

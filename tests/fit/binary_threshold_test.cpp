@@ -242,6 +242,7 @@ TEST_CASE("binary threshold: a million rows and as many K are answered", "[fit][
   CHECK_THAT(std::log(*fit.k_star.value / 3000), WithinAbs(0, 4 * 0.0018));
   CHECK_THAT(*fit.width.value, WithinAbs(0.8, 4 * 0.002));
   CHECK(mentions(fit.warnings, "gathered on a grid"));
+  CHECK_FALSE(fit.firth_k_star);
 }
 
 TEST_CASE("binary threshold: bad runs and options are refused", "[fit][threshold][errors]") {
