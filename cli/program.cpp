@@ -36,6 +36,7 @@ constexpr VerbEntry kVerbs[] = {
     {"ensemble", declare_ensemble},
     {"transience", declare_transience},
     {"loss-relation", declare_loss_relation},
+    {"fit acquisition", declare_fit_acquisition},
     {"fit power", declare_fit_power},
     {"fit threshold", declare_fit_threshold},
     {"figure", declare_figure},

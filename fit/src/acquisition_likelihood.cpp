@@ -14,6 +14,8 @@
 namespace iclk::fit {
 namespace {
 
+constexpr int kRootBits = 44;
+constexpr int kIntervalBits = 30;  // ends of an interval are wanted to nine digits, each step costs a maximisation
 constexpr double kVeryUnlikely = -1e300;  // stands for a likelihood that underflows, where an ordered number is needed
 
 /// Score equations at fixed c, per run, in the form that Eigen's hybrid solver takes.
@@ -41,12 +43,12 @@ bool is_maximum(const Likelihood& l, double n_runs) {
          l.hessian[0] * l.hessian[2] - l.hessian[1] * l.hessian[1] > 0;
 }
 
-/// Root of `f` between two points of opposite sign.
+/// Root of `f` between two points of opposite sign, to `bits` bits.
 template <typename F>
-double root_between(F f, double low, double high, double f_low, double f_high) {
+double root_between(F f, double low, double high, double f_low, double f_high, int bits) {
   std::uintmax_t steps = 100;
   const auto bracket = boost::math::tools::toms748_solve(f, low, high, f_low, f_high,
-                                                         boost::math::tools::eps_tolerance<double>(44), steps);
+                                                         boost::math::tools::eps_tolerance<double>(bits), steps);
   return (bracket.first + bracket.second) / 2;
 }
 
@@ -125,7 +127,7 @@ FamilyParameters AcquisitionLikelihood::moments() const {
 std::optional<FamilyParameters> AcquisitionLikelihood::solve(double cured, const FamilyParameters& start) const {
   ScoreEquations equations{*this, cured};
   Eigen::HybridNonLinearSolver<ScoreEquations> solver(equations);
-  solver.parameters.xtol = 1e-13;
+  solver.parameters.xtol = 1e-11;
   solver.parameters.maxfev = 200;
   solver.parameters.factor = 1;
   Eigen::VectorXd x(2);
@@ -149,7 +151,7 @@ std::optional<FamilyParameters> AcquisitionLikelihood::solve_at_zero_drift(doubl
   const double at_low = score(low);
   const double at_high = score(high);
   if (!(at_low > 0) || !(at_high < 0)) return std::nullopt;
-  return FamilyParameters{root_between(score, low, high, at_low, at_high), 0.0};
+  return FamilyParameters{root_between(score, low, high, at_low, at_high, kRootBits), 0.0};
 }
 
 /// Slow and safe: one-dimensional minimisation inside another over a wide box.
@@ -201,7 +203,7 @@ std::optional<AcquisitionLikelihood::Maximum> AcquisitionLikelihood::maximum() c
   };
   if (!(most > 0)) return best;
   std::optional<Maximum> left = best;
-  for (const double part : {0.2, 0.4, 0.6, 0.8, 0.95, 1.0}) {
+  for (const double part : {0.3, 0.6, 0.85, 1.0}) {
     const auto right = maximum_at(part * most, left ? std::optional(left->at) : std::nullopt);
     if (left && right && left->likelihood.by_cured > 0 && right->likelihood.by_cured <= 0) {
       FamilyParameters start = right->at;
@@ -211,10 +213,10 @@ std::optional<AcquisitionLikelihood::Maximum> AcquisitionLikelihood::maximum() c
         start = here->at;
         return here->likelihood.by_cured;
       };
-      const double root =
-          right->likelihood.by_cured < 0
-              ? root_between(slope, left->cured, right->cured, left->likelihood.by_cured, right->likelihood.by_cured)
-              : right->cured;
+      const double root = right->likelihood.by_cured < 0
+                              ? root_between(slope, left->cured, right->cured, left->likelihood.by_cured,
+                                             right->likelihood.by_cured, kRootBits)
+                              : right->cured;
       if (std::isfinite(root)) keep_better(maximum_at(root, start));
     }
     left = right;
@@ -236,7 +238,7 @@ std::array<std::optional<double>, 2> AcquisitionLikelihood::cured_interval(const
     low = 0;
   } else if (at_zero < 0) {
     start = best.at;
-    low = root_between(above, 0, best.cured, at_zero, kHalfChiSquared);
+    low = root_between(above, 0, best.cured, at_zero, kHalfChiSquared, kIntervalBits);
   }
   start = best.at;
   double inside = best.cured, at_inside = kHalfChiSquared;
@@ -245,7 +247,7 @@ std::array<std::optional<double>, 2> AcquisitionLikelihood::cured_interval(const
     const double value = above(next);
     if (!std::isfinite(value)) break;
     if (value < 0) {
-      high = root_between(above, inside, next, at_inside, value);
+      high = root_between(above, inside, next, at_inside, value, kIntervalBits);
       break;
     }
     inside = next;

@@ -6,6 +6,7 @@
 #include "acquisition_likelihood.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
+#include "iclk/fit/least_squares.hpp"
 #include "survival_data.hpp"
 
 namespace iclk::fit {
@@ -46,7 +47,14 @@ double chi_squared_tail(double x) {
   return x > 0 ? boost::math::cdf(boost::math::complement(boost::math::chi_squared(1), x)) : 1.0;
 }
 
-Estimate wald(double value, double se) { return {value, value - kNormal975 * se, value + kNormal975 * se}; }
+/// Number of standard errors that a Wald interval reaches: Student t with one degree of freedom less than acquired runs,
+/// and the variance with that divisor, as is exact for the location of a complete lognormal sample.
+double wald_reach(std::size_t n_acquired) {
+  const auto d = static_cast<double>(n_acquired);
+  return student_t_quantile(0.975, d - 1) * std::sqrt(d / (d - 1));
+}
+
+Estimate interval(double value, double half_width) { return {value, value - half_width, value + half_width}; }
 
 Estimate exponential(const Estimate& estimate) {
   const auto exp = [](const std::optional<double>& x) { return x ? std::optional(std::exp(*x)) : std::nullopt; };
@@ -124,16 +132,17 @@ AcquisitionModel fit_acquisition_model(std::span<const SurvivalRun> runs, Acquis
   model.outcome = at_bound ? AcquisitionFitOutcome::at_bound : AcquisitionFitOutcome::fitted;
   model.log_likelihood = best->likelihood.value - likelihood.n_acquired() * data.log_unit;
   model.aic = 2 * static_cast<double>(model.n_parameters) - 2 * *model.log_likelihood;
-  double se1 = std::sqrt(cov(0, 0));
+  const double reach = wald_reach(data.n_acquired);
+  const double se1 = std::sqrt(cov(0, 0));
   double se2 = std::sqrt(cov(1, 1));
   if (family == AcquisitionFamily::inverse_gaussian) {
     const double root_unit = std::exp(data.log_unit / 2);
-    model.threshold = exponential(wald(best->at[0] + data.log_unit / 2, se1));
+    model.threshold = exponential(interval(best->at[0] + data.log_unit / 2, reach * se1));
     se2 /= root_unit;
-    model.drift = best->at_edge ? Estimate{0.0, {}, {}} : wald(best->at[1] / root_unit, se2);
+    model.drift = best->at_edge ? Estimate{0.0, {}, {}} : interval(best->at[1] / root_unit, reach * se2);
   } else {
-    model.location = wald(best->at[0] + data.log_unit, se1);
-    model.scale = exponential(wald(best->at[1], se2));
+    model.location = interval(best->at[0] + data.log_unit, reach * se1);
+    model.scale = exponential(interval(best->at[1], reach * se2));
   }
   if (!best->at_edge) model.standard_errors = {se1, se2};
 
@@ -151,7 +160,8 @@ AcquisitionModel fit_acquisition_model(std::span<const SurvivalRun> runs, Acquis
   const double per = 0.5 / (std::exp(log_density(family, median, best->at).value) * median);
   const Eigen::Vector2d slope(per * s.gradient[0], per * s.gradient[1]);
   const double variance = slope.dot(cov.topLeftCorner(2, 2) * slope);
-  model.median_acquired = exponential(wald(std::log(median) + data.log_unit, std::sqrt(std::max(variance, 0.0))));
+  model.median_acquired =
+      exponential(interval(std::log(median) + data.log_unit, reach * std::sqrt(std::max(variance, 0.0))));
   model.median = model_quantile(model, 0.5);
   return model;
 }

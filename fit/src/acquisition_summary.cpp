@@ -34,7 +34,7 @@ std::vector<std::string> curve_warnings(const SurvivalCurve& curve, const Estima
   }
   if (curve.n_acquired < 10) {
     warnings.push_back("only " + count_text(curve.n_acquired, "run") +
-                       " acquired: intervals of the fitted distributions are too narrow");
+                       " acquired: intervals of the fitted distributions are approximate");
   }
   if (distinct == 1 && curve.n_acquired > 1)
     warnings.push_back("all runs that acquired have the same time: no distribution can be fitted");

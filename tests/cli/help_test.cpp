@@ -29,11 +29,11 @@ TEST_CASE("help: every verb explains itself with an example", "[cli]") {
   const ProgramRun top = run_program({"--help"});
   REQUIRE(top.status == 0);
   for (const std::string verb : {"train", "measure", "predict", "acquire", "ensemble", "transience", "loss-relation",
-                                 "fit power", "figure", "info"}) {
+                                 "fit acquisition", "fit power", "figure", "info"}) {
     INFO(verb);
     CHECK_THAT(top.out, ContainsSubstring("  " + verb + " "));
     std::vector<std::string> words{verb};
-    if (verb == "fit power") words = {"fit", "power"};
+    if (verb.starts_with("fit ")) words = {"fit", verb.substr(4)};
     words.emplace_back("--help");
     const ProgramRun run = run_program(words);
     CHECK(run.status == 0);
@@ -53,7 +53,7 @@ TEST_CASE("usage: unknown verbs and options are named with a suggestion", "[cli]
         "predcit: unknown verb of iclk; did you mean \"predict\"?\n");
   CHECK(error_of({"xyzzy"}) == "xyzzy: unknown verb of iclk; iclk --help lists them\n");
   CHECK(error_of({"fit", "powr"}) == "powr: unknown verb of iclk fit; did you mean \"power\"?\n");
-  CHECK_THAT(error_of({"fit"}), StartsWith("iclk fit: a verb is missing: power"));
+  CHECK_THAT(error_of({"fit"}), StartsWith("iclk fit: a verb is missing: acquisition, power"));
   CHECK_THAT(error_of({}), StartsWith("iclk: a verb is missing: train, measure, predict"));
   CHECK(error_of({"acquire", "--contxt", "100"}) ==
         "--contxt: unknown option of iclk acquire; did you mean \"--context\"?\n");

@@ -92,7 +92,9 @@ struct AcquisitionModel {
 ///
 /// At given c the score equations of the two parameters are solved by Powell's hybrid method (Eigen, after MINPACK); c
 /// is a root of d ln L/dc along that profile, bracketed from a scan of [0, 1). The interval of c holds the c whose
-/// profile lies at most 1.92 below the maximum. Wald intervals come from the observed information in all parameters.
+/// profile lies at most 1.92 below the maximum. Wald intervals come from the observed information in all parameters,
+/// times sqrt(d/(d - 1)) and with Student t for d - 1, d the number of acquired runs: exact for ln t of a complete
+/// lognormal sample, and needed at 20 runs.
 ///
 /// Source   Boag 1949 (cured fraction); Self and Liang 1987 (test at the edge).
 /// Valid    One distribution for all runs of the sample; c is told from a slow tail only if the runs are watched for
