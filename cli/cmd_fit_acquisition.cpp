@@ -203,11 +203,10 @@ Json json_group(const GroupAnswer& group) {
                                 {"survival", json_estimate(step.survival)}});
   }
   if (group.best() != nullptr) {
-    const auto points = fit::quantile_points(summary.curve, *group.best());
-    for (const std::size_t i : listed(points.size())) {
-      json["quantiles"].push_back({{"probability", points[i].probability},
-                                   {"observed", points[i].observed},
-                                   {"model", json_number(points[i].model)}});
+    const auto points = fit::quantile_points(summary.curve, *group.best(), kMaxListed);
+    for (const fit::QuantilePoint& point : points) {
+      json["quantiles"].push_back(
+          {{"probability", point.probability}, {"observed", point.observed}, {"model", json_number(point.model)}});
     }
   }
   return json;

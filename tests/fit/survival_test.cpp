@@ -253,6 +253,30 @@ TEST_CASE("survival: the summary finds the generating distribution and the cured
   CHECK(*without.median.high > 274);
 }
 
+TEST_CASE("survival: a million runs are fitted", "[fit][survival][.slow]") {
+  const auto runs = synthetic(1'000'000, 0.3, 800, 4);
+  double mean = 0, variance = 0, n = 0;
+  std::vector<fit::SurvivalRun> complete;
+  for (const auto& run : runs)
+    if (run.acquired) complete.push_back(run);
+  n = static_cast<double>(complete.size());
+  for (const auto& run : complete) mean += std::log(run.time) / n;
+  for (const auto& run : complete) variance += std::pow(std::log(run.time) - mean, 2) / n;
+  const auto exact = fit_acquisition_model(complete, fit::AcquisitionFamily::lognormal, false);
+  CHECK_THAT(*exact.location.value, WithinRel(mean, 1e-12));
+  CHECK_THAT(*exact.scale.value, WithinRel(std::sqrt(variance), 1e-6));  // combined times
+  const auto model = fit_acquisition_model(runs, fit::AcquisitionFamily::lognormal, true);
+  // Four standard errors: sqrt(0.3 0.7/n) and log-sd/sqrt(0.7 n), a little more for the censored ones.
+  CHECK_THAT(*model.cured.value, WithinAbs(0.3, 0.002));
+  CHECK_THAT(*model.median_acquired.value, WithinRel(274, 0.0026));
+  const auto curve = fit::kaplan_meier(runs);
+  CHECK(curve.n_acquired == complete.size());
+  const auto points = quantile_points(curve, model, 11);
+  REQUIRE(points.size() == 11);
+  CHECK_THAT(points.front().observed, WithinRel(curve.steps.front().time, 1e-14));
+  CHECK(quantile_points(curve, model).size() == 1000);
+}
+
 TEST_CASE("survival: degenerate samples are answered with a warning", "[fit][survival][limits]") {
   using Runs = std::vector<fit::SurvivalRun>;
   const auto none = fit::summarise_acquisition(Runs{{10, false}, {20, false}});

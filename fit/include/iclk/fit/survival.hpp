@@ -96,6 +96,8 @@ struct AcquisitionModel {
 /// times sqrt(d/(d - 1)) and with Student t for d - 1, d the number of acquired runs: exact for ln t of a complete
 /// lognormal sample, and needed at 20 runs.
 ///
+/// Of more than 20 000 distinct times, those closer than a thousandth of the interquartile range of ln t count as equal.
+///
 /// Source   Boag 1949 (cured fraction); Self and Liang 1987 (test at the edge).
 /// Valid    One distribution for all runs of the sample; c is told from a slow tail only if the runs are watched for
 ///          long enough that the curve is flat at its end.
@@ -116,7 +118,9 @@ struct QuantilePoint {
   double observed = 0.0;             ///< time of the step
   std::optional<double> model = {};  ///< model_quantile at that probability
 };
-std::vector<QuantilePoint> quantile_points(const SurvivalCurve& curve, const AcquisitionModel& model);
+/// At most `most` points, evenly taken with the first and last among them.
+std::vector<QuantilePoint> quantile_points(const SurvivalCurve& curve, const AcquisitionModel& model,
+                                           std::size_t most = 1000);
 
 /// The tail beyond `start` against an exponential one: excess times t - start of the runs that lasted longer.
 struct TailTest {
