@@ -76,7 +76,7 @@ TEST_CASE("threshold coverage: exponent of K*(N) with six N", "[fit][threshold][
       for (int k = 0; k < 11; ++k) {
         const double n_items = 250 * std::pow(2, k);
         const double log_k_star = std::log(700.0) + shift + exponent * n * std::log(2.0);
-        if (std::abs(std::log(n_items) - log_k_star) > 2.5) continue;
+        if (std::abs(std::log(n_items) - log_k_star) > 1.5) continue;
         for (int r = 0; r < 3; ++r) {
           runs.push_back({.n_items = n_items,
                           .acquired = std::log(n_items) + 0.35 * logistic(rng) > log_k_star,
