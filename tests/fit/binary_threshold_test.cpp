@@ -229,7 +229,7 @@ TEST_CASE("binary threshold: rows in any order and a change of the unit of K cha
   CHECK_THAT(*other.width.high, WithinRel(*fit.width.high, 1e-9));
 }
 
-TEST_CASE("binary threshold: a million rows and as many K are answered", "[fit][threshold]") {
+TEST_CASE("binary threshold: a million rows and as many K are answered", "[fit][threshold][.slow]") {
   Rng rng(5, RandomPurpose::test, 0);
   std::vector<fit::RunOutcome> runs;
   for (int i = 0; i < 1000000; ++i) {
