@@ -9,8 +9,8 @@
 
 #include "attention_point.hpp"
 #include "context_options.hpp"
+#include "curve_files.hpp"
 #include "grid.hpp"
-#include "iclk/core/curve_file.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
 #include "iclk/theory/attention_flow.hpp"
@@ -108,7 +108,7 @@ std::optional<theory::Memorization> read_memorization(const FlowInput& input) {
   }
   if (input.lr && !input.curve) throw field_error("--lr", "belongs to --curve, which is missing");
   if (input.curve) {
-    std::vector<MeasuredCurve> curves = read_curves(*input.curve, {.lr = input.lr, .n_items = {}});
+    std::vector<MeasuredCurve> curves = read_all_curves(std::vector{*input.curve}, input.lr, {});
     if (curves.size() != 1) {
       throw Error(
           {.file = *input.curve, .line = {}, .field = {}},

@@ -67,7 +67,7 @@ TEST_CASE("landscape: a grid with its lowest point", "[cli][format]") {
       run_program({"landscape", "--context", "100", "--w", "0:6:4", "--beta", "0,2.5", "--csv", csv});
   INFO(run.err);
   REQUIRE(run.status == 0);
-  CHECK_THAT(run.out, ContainsSubstring("lowest on this grid: 0.40"));
+  CHECK_THAT(run.out, ContainsSubstring("lowest on this grid: 0.4491475 nats at w = 6"));
   const Table table{std::filesystem::path(csv)};
   REQUIRE(table.rows() == 8);
   CHECK(table.columns() == std::vector<std::string>{"w", "beta", "loss", "dloss_dw", "dloss_dbeta"});

@@ -238,3 +238,296 @@ TEST_CASE("attention flow: fold under decay of both strengths", "[theory][eq14]"
     REQUIRE_THAT(fold->attention, WithinRel(table.number(i, "attention_fold"), 1e-12));
   }
 }
+
+TEST_CASE("attention flow: requested against achieved accuracy", "[theory][eq5][eq7][eq8][eq9][eq21][order]") {
+  struct Case {
+    const char* what;
+    theory::ContextModel context;
+    FlowState start;
+    theory::Memorization memorization;
+    theory::AttentionFlowOptions options;
+  };
+  const auto growing = functions_of(power_family(1.5, 400.0));
+  const std::vector<Case> cases{
+      {"leading", {.model = LossModel::leading, .n_context = 50.0}, {}, growing, {}},
+      {"leading, cold", {.model = LossModel::leading, .n_context = 50.0}, {0.0, -5.0}, ConstantMemorization{}, {}},
+      {"leading, decay",
+       {.model = LossModel::leading, .n_context = 50.0},
+       {},
+       ConstantMemorization{},
+       {.lambda_w = 1e-3, .lambda_beta = 1e-3}},
+      {"gaussian", {.model = LossModel::gaussian, .n_context = 50.0}, {}, growing, {}},
+      {"gaussian, symmetric", {.model = LossModel::gaussian_symmetric, .n_context = 50.0}, {}, growing, {}},
+      {"binomial", {.n_context = 50.0}, {0.3, -0.2}, logit_list("B"), {}},
+      {"binomial, cold", {.n_context = 50.0}, {0.0, -5.0}, ConstantMemorization{}, {}},
+      {"balanced", {.model = LossModel::balanced, .n_context = 50.0}, {0.0, 0.2}, ConstantMemorization{}, {}},
+      {"balanced, exact", {.model = LossModel::balanced_exact, .n_context = 50.0}, {0.2, 0.2}, logit_list("A"), {}},
+      {"half balanced", {.n_context = 50.0, .label_variance = 0.5}, {}, ConstantMemorization{}, {}},
+      {"copies and overlap", {.n_context = 20.0, .n_items = 40.0, .item_dim = 63.0}, {}, ConstantMemorization{}, {}},
+      {"closed loop",
+       {.n_context = 20.0},
+       {},
+       functions_of(exponential_family(500.0)),
+       {.lambda_w = 1e-3, .lambda_beta = 1e-4, .closed_loop = true}},
+      {"closed loop, stiff",
+       {.n_context = 20.0},
+       {},
+       functions_of(power_family(2.0, 1e5)),
+       {.lambda_w = 1e-2, .closed_loop = true}},
+  };
+  for (const Case& each : cases) {
+    const auto run = [&](double tolerance) {
+      theory::AttentionFlowOptions options = each.options;
+      options.rel_tol = tolerance;
+      return attention_flow(each.context, each.start, each.memorization, options);
+    };
+    const auto markers = [](const theory::AttentionFlow& flow) {
+      std::vector<double> result;
+      for (const auto* marker : {&flow.blow_up, &flow.attention_half, &flow.half_loss, &flow.fade}) {
+        if (*marker) result.push_back((*marker)->time);
+      }
+      if (flow.w_max) result.push_back(flow.w_max->state.w);  // its time is ill-conditioned: w is flat there
+      return result;
+    };
+    const auto reference = markers(run(1e-13));
+    REQUIRE_FALSE(reference.empty());
+    int last_steps = 0;
+    for (const double tolerance : {1e-6, 1e-8, 1e-10}) {
+      const auto flow = run(tolerance);
+      const auto achieved = markers(flow);
+      REQUIRE(achieved.size() == reference.size());
+      for (std::size_t i = 0; i < reference.size(); ++i) {
+        INFO(each.what << ", marker " << i << ", requested " << tolerance << ", steps " << flow.steps);
+        REQUIRE_THAT(achieved[i], WithinRel(reference[i], 10.0 * tolerance));
+      }
+      REQUIRE(flow.steps > last_steps);
+      last_steps = flow.steps;
+    }
+  }
+}
+
+TEST_CASE("attention flow: one logit is the homogeneous closure", "[theory][eq21][identity]") {
+  const double c1 = 0.27;
+  const theory::LogitList list{{std::log((1.0 - c1) / c1)}, {}};
+  for (const LossModel model : {LossModel::leading, LossModel::gaussian, LossModel::binomial}) {
+    const auto from_c1 = attention_flow({.model = model, .n_context = 60}, {}, ConstantMemorization{c1, 1.0 - c1});
+    const auto from_list = attention_flow({.model = model, .n_context = 60}, {}, list);
+    REQUIRE_THAT(from_c1.attention_half->time, WithinRel(from_list.attention_half->time, 1e-12));
+  }
+  // A list with weights is the list with repetitions.
+  const auto weighted = attention_flow({.n_context = 60}, {}, theory::LogitList{{0.2, 2.0}, {1.0, 3.0}});
+  const auto repeated = attention_flow({.n_context = 60}, {}, theory::LogitList{{2.0, 0.2, 2.0, 2.0}, {}});
+  REQUIRE_THAT(weighted.attention_half->time, WithinRel(repeated.attention_half->time, 1e-12));
+}
+
+TEST_CASE("attention flow: logits over time", "[theory][eq21]") {
+  // One logit that grows linearly is the closure of c1 = sigma(-t/300); samples of it are exact between any two times.
+  const auto logit = [](double t) { return t / 300.0; };
+  theory::LogitHistory history;
+  for (const double t : {0.0, 40.0, 500.0, 2000.0}) {
+    history.times.push_back(t);
+    history.signed_logits.push_back({logit(t), logit(t)});
+  }
+  history.weights = {1.0, 2.0};
+  const theory::OrderParameterFunctions functions{[&](double t) { return 1.0 / (1.0 + std::exp(logit(t))); },
+                                                  [&](double t) { return 1.0 / (1.0 + std::exp(-logit(t))); }};
+  for (const LossModel model : {LossModel::leading, LossModel::binomial}) {
+    const auto expected = attention_flow({.model = model, .n_context = 40}, {}, functions);
+    const auto found = attention_flow({.model = model, .n_context = 40}, {}, history);
+    REQUIRE_THAT(found.attention_half->time, WithinRel(expected.attention_half->time, 1e-9));
+  }
+  // Past its last time nothing is known.
+  history.times = {0.0, 20.0};
+  history.signed_logits.resize(2);
+  const auto ended = attention_flow({.n_context = 40}, {}, history);
+  REQUIRE(ended.outcome == AttentionOutcome::curve_ended);
+  REQUIRE_THAT(ended.end.time, WithinRel(20.0, 1e-12));
+  // In a closed loop it is the MLP's own time that reaches the end.
+  const auto closed = attention_flow({.n_context = 40}, {3.0, 4.0}, history, {.lambda_w = 1e-3, .closed_loop = true});
+  REQUIRE(closed.outcome == AttentionOutcome::curve_ended);
+  REQUIRE_THAT(closed.end.mlp_time, WithinRel(20.0, 1e-9));
+  REQUIRE(closed.end.time > 60.0);
+}
+
+TEST_CASE("attention flow: the closed loop slows memorization by what attention answers", "[theory][identity]") {
+  // While attention says nothing (w = 0) the MLP learns as if alone.
+  const theory::Landscape landscape({.n_context = 30.0}, logit_list("Cw"));
+  REQUIRE_THAT(landscape.memorization_speed({0.0, 2.0}), WithinRel(1.0, 1e-14));
+  // With full attention and equal logits it is 1/(c1 + (1 - c1) exp(w)).
+  const double c1 = 0.2;
+  const theory::Landscape one({.n_context = 30.0}, {{std::log((1.0 - c1) / c1)}, {}});
+  REQUIRE_THAT(one.memorization_speed({3.0, 60.0}), WithinRel(1.0 / (c1 + (1.0 - c1) * std::exp(3.0)), 1e-13));
+  REQUIRE(theory::Landscape({.model = LossModel::leading, .n_context = 30.0}).memorization_speed({3.0, 6.0}) == 1.0);
+  // d tau/dt along a flow, by central differences of second order.
+  const auto error = [](double width) {
+    const auto flow = attention_flow({.n_context = 30.0}, {}, theory::LogitList{},
+                                     {.closed_loop = true, .times = {90.0 - width, 90.0, 90.0 + width}});
+    const auto& at = flow.trajectory;
+    const double slope = (at[2].mlp_time - at[0].mlp_time) / (at[2].time - at[0].time);
+    return slope / theory::Landscape({.n_context = 30.0}).memorization_speed(at[1].state) - 1.0;
+  };
+  REQUIRE_THAT(error(0.2) / error(0.1), WithinAbs(4.0, 0.2));
+  REQUIRE(std::abs(error(0.1)) < 1e-3);
+}
+
+TEST_CASE("attention flow: markers already passed or never reached", "[theory]") {
+  const auto passed = attention_flow({.n_context = 20}, {.w = 3.0, .beta = 5.0}, theory::LogitList{});
+  REQUIRE(passed.outcome == AttentionOutcome::acquired);
+  REQUIRE(passed.attention_half->time == 0.0);
+  REQUIRE(passed.half_loss->time == 0.0);
+  REQUIRE(passed.half_loss->state.w == 3.0);
+  REQUIRE(passed.steps == 0);
+
+  const auto early = attention_flow({.n_context = 100}, {}, theory::LogitList{}, {.t_max = 280.0});
+  REQUIRE(early.outcome == AttentionOutcome::reached_t_max);
+  REQUIRE(early.end.time == 280.0);
+  REQUIRE(early.accuracy_95.has_value());
+  REQUIRE_FALSE(early.half_loss.has_value());
+  REQUIRE_FALSE(early.attention_half.has_value());
+
+  const auto limited = attention_flow({.n_context = 100}, {}, theory::LogitList{}, {.max_steps = 3});
+  REQUIRE(limited.outcome == AttentionOutcome::step_limit);
+  REQUIRE(limited.steps == 3);
+
+  for (const double bad : {std::numeric_limits<double>::quiet_NaN(), -0.1, 1.5}) {
+    const theory::OrderParameterFunctions functions{[bad](double t) { return t < 10.0 ? 0.5 : bad; },
+                                                    [](double) { return 0.5; }};
+    for (const LossModel model : {LossModel::leading, LossModel::binomial}) {
+      const auto broken = attention_flow({.model = model, .n_context = 100}, {}, functions);
+      REQUIRE(broken.outcome == AttentionOutcome::not_finite);
+      REQUIRE(broken.end.time <= 10.0);
+    }
+  }
+  for (const AttentionOutcome outcome :
+       {AttentionOutcome::blow_up, AttentionOutcome::acquired, AttentionOutcome::faded, AttentionOutcome::settled,
+        AttentionOutcome::reached_t_max, AttentionOutcome::curve_ended, AttentionOutcome::step_limit,
+        AttentionOutcome::not_finite}) {
+    REQUIRE_FALSE(theory::name(outcome).empty());
+  }
+}
+
+TEST_CASE("attention flow: what stays and what is recorded", "[theory]") {
+  // Under decay of w alone and an MLP that does not memorize, in-context learning stays: d L/dw = lambda_w w at a = 1.
+  const auto permanent = attention_flow({.n_context = 50}, {}, theory::LogitList{}, {.lambda_w = 1e-2});
+  REQUIRE(permanent.outcome == AttentionOutcome::settled);
+  REQUIRE(permanent.attention_half.has_value());
+  REQUIRE_FALSE(permanent.fade.has_value());
+  const double w = permanent.end.state.w;
+  REQUIRE_THAT(1.0 / (1.0 + std::exp(w)), WithinRel(1e-2 * w, 1e-8));
+
+  const auto recorded = attention_flow({.n_context = 50}, {}, theory::LogitList{}, {.record_trajectory = true});
+  REQUIRE(recorded.trajectory.size() == static_cast<std::size_t>(recorded.steps) + 1);
+  for (std::size_t i = 1; i < recorded.trajectory.size(); ++i) {
+    REQUIRE(recorded.trajectory[i].time > recorded.trajectory[i - 1].time);
+    REQUIRE(recorded.trajectory[i].mlp_time == recorded.trajectory[i].time);
+  }
+  const auto longer = attention_flow({.n_context = 50}, {}, theory::LogitList{}, {.t_max = 1e4, .run_to_t_max = true});
+  REQUIRE(longer.outcome == AttentionOutcome::reached_t_max);
+  REQUIRE(longer.end.time == 1e4);
+  REQUIRE(longer.attention_half->time == recorded.attention_half->time);
+}
+
+TEST_CASE("attention flow: far ends", "[theory][limits]") {
+  for (const LossModel model : {LossModel::gaussian, LossModel::binomial}) {
+    for (const double n : {2.0, 3.0, 1e6}) {
+      for (const double beta0 : {-8.0, 0.0, 3.0, 20.0}) {
+        for (const double w0 : {-5.0, 0.0, 5.0}) {
+          INFO(theory::name(model) << ", N = " << n << ", beta0 = " << beta0 << ", w0 = " << w0);
+          const auto flow =
+              attention_flow({.model = model, .n_context = n}, {w0, beta0}, theory::LogitList{}, {.rel_tol = 1e-6});
+          INFO(theory::name(flow.outcome) << " after " << flow.steps << " steps, w = " << flow.end.state.w
+                                          << ", beta = " << flow.end.state.beta << ", t = " << flow.end.time);
+          REQUIRE(flow.outcome == AttentionOutcome::acquired);
+        }
+      }
+    }
+  }
+  // Weak decay: the fade takes T c3/(lambda_w W), here 1e14, and is found as the quasi-static integral says.
+  const auto weak = attention_flow({.n_context = 50}, {}, functions_of(exponential_family(1e4)),
+                                   {.lambda_w = 1e-10, .closed_loop = true});
+  REQUIRE(weak.outcome == AttentionOutcome::faded);
+  REQUIRE(weak.fade->time > 1e12);
+  // A decay that is far too strong.
+  const auto strong = attention_flow({.n_context = 50}, {}, theory::LogitList{}, {.lambda_w = 1e3, .lambda_beta = 1e3});
+  REQUIRE(strong.outcome == AttentionOutcome::settled);
+  REQUIRE_FALSE(strong.attention_half.has_value());
+}
+
+TEST_CASE("acquisition tower: every level of one point", "[theory][eq10][eq34][eq7][eq8][eq5][eq21]") {
+  const FlowState start{0.3, -0.4};
+  const double n = 100.0;
+  const auto constant = theory::acquisition_tower(n, start, ConstantMemorization{0.25, 0.75});
+  const auto time_of = [](double integral) { return integral / (2.0 * 0.25); };
+  REQUIRE_THAT(*constant.leading, WithinRel(time_of(theory::acquisition_integral_leading(n, -0.4)), 1e-14));
+  REQUIRE_THAT(*constant.undamped, WithinRel(time_of(theory::acquisition_integral(n, -0.4, 0.3)), 1e-14));
+  REQUIRE_THAT(*constant.exact, WithinRel(time_of(theory::acquisition_integral_exact(n, -0.4, 0.3, 0.75)), 1e-14));
+  REQUIRE_THAT(*constant.flow, WithinRel(*constant.exact, 1e-9));
+  REQUIRE(*constant.binomial > *constant.accuracy_95);
+  REQUIRE(*constant.binomial > *constant.half_loss);
+  REQUIRE_THAT(*constant.gaussian, WithinRel(*constant.binomial, 1e-5));
+
+  // c1(t) known in closed form: I_K(t) = X inverted three ways.
+  const Family family = power_family(1.5, 400.0);
+  const auto functions = theory::acquisition_tower(n, {}, functions_of(family));
+  const double x = theory::acquisition_integral_leading(n, 0.0);
+  REQUIRE_THAT(family.horizon * family.integral(*functions.leading / family.horizon), WithinRel(x, 1e-9));
+  const auto curves = theory::acquisition_tower(n, {}, sampled(family, 1e5, 600, true));
+  REQUIRE_THAT(*curves.leading, WithinRel(*functions.leading, 1e-5));
+  REQUIRE_THAT(*curves.binomial, WithinRel(*functions.binomial, 1e-5));
+  REQUIRE_THAT(*curves.flow, WithinRel(561.65328568294284, 1e-5));  // acq_timevarying.csv, row P 1.5 400 hom
+
+  // Memorized first at every level.
+  const auto never = theory::acquisition_tower(n, {}, functions_of(exponential_family(50.0)));
+  for (const auto* level : {&never.leading, &never.undamped, &never.exact, &never.flow, &never.gaussian,
+                            &never.binomial, &never.half_loss}) {
+    REQUIRE_FALSE(level->has_value());
+  }
+}
+
+TEST_CASE("attention flow: bad input is named", "[theory][errors]") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const theory::LogitList list;
+  const auto with = [&](const theory::AttentionFlowOptions& options) {
+    return attention_flow({.n_context = 10}, {}, list, options);
+  };
+  const auto knows = [](const theory::Memorization& memorization) {
+    return attention_flow({.n_context = 10}, {}, memorization);
+  };
+  REQUIRE_THROWS_WITH(attention_flow({.n_context = 1}, {}, list),
+                      "context: expected a whole number in [2, 1e6], got 1");
+  REQUIRE_THROWS_WITH(attention_flow({.n_context = 10}, {.w = nan}, list), "w0: expected a finite number, got nan");
+  REQUIRE_THROWS_WITH(attention_flow({.n_context = 10}, {.beta = nan}, list),
+                      "beta0: expected a finite number, got nan");
+  REQUIRE_THROWS_WITH(with({.lambda_w = -1.0}), "lambda_w: expected a number that is not negative, got -1");
+  REQUIRE_THROWS_WITH(with({.lambda_beta = nan}), "lambda_beta: expected a number that is not negative, got nan");
+  REQUIRE_THROWS_WITH(with({.rel_tol = 1.0}), "rel_tol: expected a number in [1e-14, 1e-2], got 1");
+  REQUIRE_THROWS_WITH(with({.t_max = 0.0}), "t_max: expected a positive number, got 0");
+  REQUIRE_THROWS_WITH(with({.max_steps = 0}), "max_steps: expected at least 1, got 0");
+  REQUIRE_THROWS_WITH(with({.times = {-1.0}}), "times: expected numbers that are not negative, got -1");
+  REQUIRE_THROWS_WITH(with({.times = {1.0, 1.0}}), "times: expected rising times, got 1");
+  REQUIRE_THROWS_WITH(attention_flow({.model = LossModel::balanced, .n_context = 10}, {}, list, {.closed_loop = true}),
+                      "closed_loop: the model balanced does not contain it; gaussian, binomial and balanced-exact do");
+  REQUIRE_THROWS_WITH(knows(ConstantMemorization{1.0, 0.5}), "c1: expected a number in (0, 1), got 1");
+  REQUIRE_THROWS_WITH(knows(ConstantMemorization{0.5, -0.5}), "c2: expected a number in [0, 1], got -0.5");
+  REQUIRE_THROWS_WITH(knows(theory::OrderParameterFunctions{}), "functions: expected both c1 and c2");
+  REQUIRE_THROWS_WITH(knows(theory::LogitList{{}, {}}), "logits: expected at least one logit, got none");
+  REQUIRE_THROWS_WITH(knows(theory::LogitHistory{{0.0}, {{0.0}}, {}}), "times: expected at least two times, got 1");
+  REQUIRE_THROWS_WITH(knows(theory::LogitHistory{{0.0, 1.0}, {{0.0}}, {}}),
+                      "logits: expected 2 lists, one per time, got 1");
+  REQUIRE_THROWS_WITH(knows(theory::LogitHistory{{0.0, 0.0}, {{0.0}, {0.0}}, {}}),
+                      "times: expected rising times, got 0");
+  REQUIRE_THROWS_WITH(knows(theory::LogitHistory{{-1.0, 0.0}, {{0.0}, {0.0}}, {}}),
+                      "times: expected times that are not negative, got -1");
+  REQUIRE_THROWS_WITH(knows(theory::LogitHistory{{0.0, 1.0}, {{0.0}, {0.0, 1.0}}, {}}),
+                      "logits: expected 1 logits at every time, list 1 has 2");
+  REQUIRE_THROWS_WITH(theory::acquisition_tower(10, {}, list, {.closed_loop = true}),
+                      "closed_loop: the closed forms do not contain it");
+  REQUIRE_THROWS_WITH(theory::decay_fold(1, 1), "context: expected a number of at least 2, got 1");
+  REQUIRE_THROWS_WITH(theory::decay_fold(10, 0), "decay_ratio: expected a positive number, got 0");
+  REQUIRE_THROWS_WITH(theory::Landscape({.n_context = 10}, 0.5, 0.5, 0.7),
+                      "model: the model binomial needs the logits, not only c1, c2");
+  REQUIRE_THROWS_WITH(theory::Landscape({.model = LossModel::leading, .n_context = 10}, 0.0, 0.5, 0.7),
+                      "c1: expected a number in (0, 1], got 0");
+  REQUIRE_THROWS_WITH(theory::Landscape({.model = LossModel::leading, .n_context = 10}, 0.5, 1.5, 0.7),
+                      "c2: expected a number in [0, 1], got 1.5");
+}

@@ -204,7 +204,10 @@ class Run {
   AttentionFlow finish(const State& y, AttentionOutcome outcome) {
     result_.outcome = outcome;
     result_.end = point(y);
-    if (outcome == AttentionOutcome::reached_t_max) result_.end.time = options_.t_max;
+    if (outcome == AttentionOutcome::reached_t_max) {
+      result_.end.time = options_.t_max;
+      if (!options_.closed_loop) result_.end.mlp_time = options_.t_max;
+    }
     if (options_.record_trajectory &&
         (result_.trajectory.empty() || result_.end.time > result_.trajectory.back().time)) {
       result_.trajectory.push_back(result_.end);
@@ -280,8 +283,10 @@ class Run {
       if (run.now().y[2] < x) break;
       const auto at = run.locate([x](const State& y) { return y[2] - x; });
       if (at.x > last.x) break;
-      result_.trajectory.push_back(point(at.y));
-      result_.trajectory.back().time = options_.times[next_time_++];
+      AttentionPoint found = point(at.y);
+      found.time = options_.times[next_time_++];
+      if (!options_.closed_loop) found.mlp_time = found.time;
+      result_.trajectory.push_back(found);
     }
     if (decays() && result_.attention_half) mark_decline(run, last, was_half);
   }

@@ -121,7 +121,7 @@ FlowState Landscape::velocity(FlowState state) const {
 
 LossAndGradient Landscape::loss_and_gradient(FlowState state) const {
   const FlowState descent = velocity(state);
-  return {loss(state), -descent.w, -descent.beta};
+  return {loss(state), 0.0 - descent.w, 0.0 - descent.beta};
 }
 
 double Landscape::memorization_speed(FlowState state) const {
