@@ -28,8 +28,9 @@ TEST_CASE("help: docs/cli.md is what the program prints", "[cli]") {
 TEST_CASE("help: every verb explains itself with an example", "[cli]") {
   const ProgramRun top = run_program({"--help"});
   REQUIRE(top.status == 0);
-  for (const std::string verb : {"train", "measure", "predict", "acquire", "ensemble", "transience", "loss-relation",
-                                 "fit acquisition", "fit power", "figure", "info"}) {
+  for (const std::string verb :
+       {"train", "measure", "predict", "acquire", "flow", "landscape", "ensemble", "transience", "loss-relation",
+        "fit acquisition", "fit power", "fit threshold", "figure", "info"}) {
     INFO(verb);
     CHECK_THAT(top.out, ContainsSubstring("  " + verb + " "));
     std::vector<std::string> words{verb};

@@ -107,7 +107,7 @@ TEST_CASE("fade inverse: the lambda_w found has the wanted fade time", "[theory]
   REQUIRE(late.outcome == InverseOutcome::too_large);
 }
 
-TEST_CASE("fade sensitivity: on a curve, against the quasi-static law and differences", "[theory][eq44][gradient]") {
+TEST_CASE("fade sensitivity: on a curve against the quasi-static law and differences", "[theory][eq44][gradient]") {
   const OrderParameterCurves curves = memorizing_curves();
   const double lambda_w = 1e-2;
   const theory::CurveFadeSensitivity result = theory::curve_fade_sensitivity(curves, lambda_w);
