@@ -58,8 +58,8 @@ int main() {
     const auto law = fit::fit_memorization_law(truncated);
     const auto threshold = theory::threshold_from_curves(points);
     const auto full_loss = theory::attention_flow({.n_context = 100}, {}, theory::ConstantMemorization{});
-    k_star = threshold.k_star.value.value_or(full_loss.attention_half->time *
-                                             static_cast<double>(law.truncated.n_points));
+    k_star =
+        threshold.k_star.value.value_or(full_loss.attention_half->time * static_cast<double>(law.truncated.n_points));
     best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
   }
   std::printf("verdicts, law and threshold of %zu curves: %.2f ms (K* = %.0f)\n", curves.size(), best * 1e3, k_star);

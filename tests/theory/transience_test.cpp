@@ -80,7 +80,8 @@ TEST_CASE("settled strength: every row of the reference table", "[theory][eq14][
   }
 }
 
-TEST_CASE("settled strength: a minimum whose curvature is the relaxation rate", "[theory][eq43][eq44][eq45][identity]") {
+TEST_CASE("settled strength: a minimum whose curvature is the relaxation rate",
+          "[theory][eq43][eq44][eq45][identity]") {
   for (double c3 : {1e-6, 0.01, 1.0, 3.0}) {
     for (double lambda_w : {1e-6, 1e-3, 0.1}) {
       INFO("c3 = " << c3 << ", lambda_w = " << lambda_w);
