@@ -10,7 +10,7 @@
 #include "iclk/core/table_file.hpp"
 #include "iclk/fit/binary_threshold.hpp"
 #include "iclk/fit/sigmoid.hpp"
-#include "iclk/theory/landscape.hpp"
+#include "iclk/theory/attention_flow.hpp"
 #include "output.hpp"
 #include "verbs.hpp"
 
@@ -128,9 +128,9 @@ std::optional<double> effective_factor(const std::vector<OneThreshold>& threshol
     const double n = *threshold.n_context;
     constexpr double kLargest = 1e6;
     if (!(n >= 2 && n <= kLargest) || std::abs(n - std::round(n)) > 0) return std::nullopt;
-    const auto flow = theory::full_loss_acquisition(n, {.w = 0, .beta = beta0});
-    if (!flow.t_attention_half) return std::nullopt;
-    points.push_back({.x = n, .y = *flow.t_attention_half});
+    const auto flow = theory::attention_flow({.n_context = n}, {.w = 0, .beta = beta0}, theory::ConstantMemorization{});
+    if (!flow.attention_half) return std::nullopt;
+    points.push_back({.x = n, .y = flow.attention_half->time});
   }
   return fit::fit_power_law(points).exponent.value;
 }
