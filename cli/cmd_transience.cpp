@@ -9,6 +9,7 @@
 #include "iclk/core/run_info.hpp"
 #include "iclk/core/table_file.hpp"
 #include "iclk/theory/attention_flow.hpp"
+#include "iclk/theory/fade_sensitivity.hpp"
 #include "iclk/theory/loss_relation.hpp"
 #include "iclk/theory/transience.hpp"
 #include "output.hpp"
@@ -113,6 +114,20 @@ std::vector<Field> answer_fields(const Point& point, const Asked& asked, const T
   add("tau_fade_flow", flow.fade ? std::optional(flow.fade->mlp_time) : std::nullopt, "time of the MLP alone there");
   add("t_accuracy_fade", flow.accuracy_fade ? std::optional(flow.accuracy_fade->time) : std::nullopt,
       "when the accuracy on novel items falls");
+  if (input.sensitivity) {
+    theory::FadeSensitivity slopes;
+    if (settles) slopes = theory::fade_sensitivity(decay, point.lambda_w, point.w_fade, input.slowing());
+    const auto slope = [&](double value) { return slopes.t_fade ? std::optional(value) : std::nullopt; };
+    add("dlnt_dln_lambda_w", slope(slopes.log_lambda_w), "d ln t_fade/d ln lambda_w, w = w_tr throughout");
+    add("dlnt_dln_c3", slope(slopes.log_c3_start), "d ln t_fade/d ln c3");
+    add("dlnt_dw_fade", slope(slopes.w_fade), "d ln t_fade/d w_fade");
+  }
+  if (input.wanted_fade_time) {
+    const theory::InverseAnswer needed =
+        theory::lambda_w_for_fade_time(decay, *input.wanted_fade_time, point.w_fade, input.slowing());
+    fields.push_back({"solve_outcome", std::string(theory::name(needed.outcome)), "is there such a lambda_w?"});
+    add("lambda_w_needed", needed.value, "lambda_w with the wanted fade time, w = w_tr throughout");
+  }
   return fields;
 }
 
@@ -133,6 +148,7 @@ void add_settings(Json& json, const TransienceInput& input) {
   json["flow_slow_down"] = input.slow_down;
   json["w_start"] = json_number(input.w_start);
   json["t_max"] = json_number(input.t_max);
+  if (input.wanted_fade_time) json["wanted_fade_time"] = *input.wanted_fade_time;
 }
 
 /// An input of a point: its option, and its place in the point.
@@ -163,8 +179,17 @@ std::vector<PointField> point_fields(const TransienceInput& input, const Asked& 
   return fields;
 }
 
+/// What is asked about fade times must find a c3 that falls.
+void require_times(const TransienceInput& input, const Asked& asked) {
+  if (asked.times) return;
+  constexpr const char* kProblem = "needs a c3 that falls: --time-scale, or --curve";
+  if (input.sensitivity) throw field_error("--sensitivity", kProblem);
+  if (input.wanted_fade_time) throw field_error("--wanted-fade-time", kProblem);
+}
+
 Exit answer_for_point(const TransienceInput& input) {
   const Asked asked{.times = input.time_scale > 0.0, .fold = input.lambda_beta > 0.0};
+  require_times(input, asked);
   if (asked.fold && !input.n_context) throw field_error("--context", "is required with --lambda-beta");
   Point point;
   Json json = transience_head();
@@ -206,6 +231,7 @@ Exit answer_for_points(const VerbOptions& options, const TransienceInput& input)
   };
   const Asked asked{.times = input.time_scale > 0.0 || has("time_scale", "time-scale"),
                     .fold = input.lambda_beta > 0.0 || has("lambda_beta", "lambda-beta")};
+  require_times(input, asked);
   const std::vector<PointField> places = point_fields(input, asked);
   PointTableAnswer how;
   for (const PointField& field : places) {
@@ -311,6 +337,12 @@ Action declare_transience(VerbOptions& options) {
   options.flag("--range", input->range, "find the lambda_w at which the fate changes");
   options.count("--points", input->points, {.low = 0, .high = 100'000},
                 "points of w(t) to report for each lambda_w; the CSV then holds them instead of the fates");
+  options.flag(
+      "--sensitivity", input->sensitivity,
+      "add what moves the fade time: d ln t_fade by ln lambda_w, by c3 and w_fade of a point, or by N, beta0 and "
+      "w0 of a curve");
+  options.number("--wanted-fade-time", input->wanted_fade_time, positive_number(),
+                 "add the lambda_w at which in-context learning fades at this time");
   declare_destinations(options, input->destinations);
   options.example("iclk transience --c3 1 --lambda-w 1e-3 --time-scale 1000", "one point, with fade times");
   options.example("iclk transience --curve k4000_s0.curves.csv --context 100 --lambda-w 1e-6:0.1:26 --range",

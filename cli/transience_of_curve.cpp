@@ -6,6 +6,7 @@
 #include "iclk/core/error.hpp"
 #include "iclk/core/logistic.hpp"
 #include "iclk/core/run_info.hpp"
+#include "iclk/theory/fade_sensitivity.hpp"
 #include "iclk/theory/loss_relation.hpp"
 #include "iclk/theory/transience_prediction.hpp"
 #include "number_list.hpp"
@@ -18,7 +19,9 @@ namespace {
 struct CurveAnswer {
   MeasuredCurve curve;
   std::vector<theory::TransiencePrediction> fates;
+  std::vector<theory::CurveFadeSensitivity> slopes;  // of each fate; empty unless asked for
   std::optional<theory::TransienceRange> range;
+  std::optional<theory::InverseAnswer> needed;  // lambda_w with the wanted fade time
 
   std::optional<double> iterations(const std::optional<double>& time) const {
     if (!time || !curve.lr) return std::nullopt;
@@ -122,6 +125,13 @@ Json fate_json(const CurveAnswer& answer, const theory::TransiencePrediction& fa
   return json;
 }
 
+Json slopes_json(const theory::CurveFadeSensitivity& slopes) {
+  return {{"dlnt_dln_lambda_w", json_number(slopes.log_lambda_w)},
+          {"dlnt_dln_context", json_number(slopes.log_context)},
+          {"dlnt_dbeta0", json_number(slopes.beta0)},
+          {"dlnt_dw0", json_number(slopes.w0)}};
+}
+
 Json range_json(const theory::TransienceRange& range) {
   return {{"acquired_below", json_number(range.acquired_below)},
           {"never_above", json_number(range.never_above)},
@@ -139,6 +149,7 @@ Json to_json(const std::vector<CurveAnswer>& answers, const TransienceInput& inp
                {"flow_slow_down", input.slow_down},
                {"t_max", json_number(input.t_max)},
                {"extrapolation", !input.no_extrapolation}});
+  if (input.wanted_fade_time) json["wanted_fade_time"] = *input.wanted_fade_time;
   json["curves"] = Json::array();
   for (const CurveAnswer& answer : answers) {
     Json curve = {{"source", answer.curve.source},
@@ -148,8 +159,13 @@ Json to_json(const std::vector<CurveAnswer>& answers, const TransienceInput& inp
                   {"end_time", answer.curve.curves.c1.end_time()},
                   {"c3_is_closure", !answer.curve.curves.c3}};
     curve["rows"] = Json::array();
-    for (const theory::TransiencePrediction& fate : answer.fates) {
-      curve["rows"].push_back(fate_json(answer, fate, input));
+    for (std::size_t i = 0; i < answer.fates.size(); ++i) {
+      curve["rows"].push_back(fate_json(answer, answer.fates[i], input));
+      if (input.sensitivity) curve["rows"].back().update(slopes_json(answer.slopes[i]));
+    }
+    if (answer.needed) {
+      curve["solve_outcome"] = theory::name(answer.needed->outcome);
+      curve["lambda_w_needed"] = json_number(answer.needed->value);
     }
     if (answer.range) curve["range"] = range_json(*answer.range);
     json["curves"].push_back(std::move(curve));
@@ -157,15 +173,29 @@ Json to_json(const std::vector<CurveAnswer>& answers, const TransienceInput& inp
   return json;
 }
 
-std::string fates_csv(const std::vector<CurveAnswer>& answers) {
-  CsvText csv({"n_items", "seed", "lambda_w", "outcome", "t_acquired", "w_peak", "t_peak", "t_accuracy_fade", "t_fade",
-               "t_fade_low", "t_fade_high", "t_fade_iterations", "mlp_time_fade", "extrapolated", "source"});
+std::string fates_csv(const std::vector<CurveAnswer>& answers, const TransienceInput& input) {
+  std::vector<std::string> header{
+      "n_items",         "seed",   "lambda_w",   "outcome",     "t_acquired",        "w_peak",        "t_peak",
+      "t_accuracy_fade", "t_fade", "t_fade_low", "t_fade_high", "t_fade_iterations", "mlp_time_fade", "extrapolated"};
+  if (input.sensitivity) {
+    header.insert(header.end(), {"dlnt_dln_lambda_w", "dlnt_dln_context", "dlnt_dbeta0", "dlnt_dw0"});
+  }
+  if (input.wanted_fade_time) header.insert(header.end(), {"solve_outcome", "lambda_w_needed"});
+  header.emplace_back("source");
+  CsvText csv(header);
   for (const CurveAnswer& answer : answers) {
-    for (const theory::TransiencePrediction& fate : answer.fates) {
+    for (std::size_t i = 0; i < answer.fates.size(); ++i) {
+      const theory::TransiencePrediction& fate = answer.fates[i];
       csv.count(answer.curve.n_items).count(answer.curve.seed).cell(fate.lambda_w).cell(theory::name(fate.outcome));
       csv.cell(fate.t_acquired).cell(peak_of(fate)).cell(peak_time(fate)).cell(fate.t_accuracy_fade);
       csv.cell(fate.t_fade).cell(answer.iterations(fate.t_fade.value)).cell(fate.mlp_time_fade);
-      csv.count(fate.extrapolated ? 1 : 0).cell(std::string_view(answer.curve.source)).end_row();
+      csv.count(fate.extrapolated ? 1 : 0);
+      if (input.sensitivity) {
+        const theory::CurveFadeSensitivity& slopes = answer.slopes[i];
+        csv.cell(slopes.log_lambda_w).cell(slopes.log_context).cell(slopes.beta0).cell(slopes.w0);
+      }
+      if (answer.needed) csv.cell(theory::name(answer.needed->outcome)).cell(answer.needed->value);
+      csv.cell(std::string_view(answer.curve.source)).end_row();
     }
   }
   return std::move(csv).take();
@@ -243,6 +273,19 @@ std::string to_text(const std::vector<CurveAnswer>& answers, const TransienceInp
       extrapolated = extrapolated || fate.extrapolated;
     }
     text += table.str();
+    if (input.sensitivity) {
+      PrintedTable slopes({"lambda_w", "d ln t_fade by ln lambda_w", "by ln N", "by beta0", "by w0"}, "r");
+      for (std::size_t i = 0; i < answer.slopes.size(); ++i) {
+        const theory::CurveFadeSensitivity& each = answer.slopes[i];
+        slopes.add_row({human(answer.fates[i].lambda_w), human(each.log_lambda_w), human(each.log_context),
+                        human(each.beta0), human(each.w0)});
+      }
+      text += '\n' + slopes.str();
+    }
+    if (answer.needed) {
+      text += "\nfading at " + human(input.wanted_fade_time) + " needs lambda_w = " + human(answer.needed->value) +
+              " (" + std::string(theory::name(answer.needed->outcome)) + ")\n";
+    }
     if (answer.range) text += '\n' + range_text(*answer.range, input);
     closure = closure || !answer.curve.curves.c3;
   }
@@ -262,10 +305,16 @@ Exit answer_transience_of_curve(const TransienceInput& input) {
   const theory::TransienceOptions options = theory_options(input);
   std::vector<CurveAnswer> answers;
   for (MeasuredCurve& curve : read_curves(*input.curve, {.lr = input.lr, .n_items = input.n_items})) {
-    CurveAnswer answer{std::move(curve), {}, {}};
+    CurveAnswer answer{std::move(curve), {}, {}, {}, {}};
     try {
       for (const double lambda_w : lambdas) {
         answer.fates.push_back(theory::predict_transience(answer.curve.curves, lambda_w, options));
+        if (!input.sensitivity) continue;
+        answer.slopes.push_back(lambda_w > 0.0 ? theory::curve_fade_sensitivity(answer.curve.curves, lambda_w, options)
+                                               : theory::CurveFadeSensitivity{});
+      }
+      if (input.wanted_fade_time) {
+        answer.needed = theory::lambda_w_for_fade_time(answer.curve.curves, *input.wanted_fade_time, options);
       }
       if (input.range) answer.range = theory::transience_range(answer.curve.curves, options);
     } catch (const Error& error) {
@@ -276,7 +325,8 @@ Exit answer_transience_of_curve(const TransienceInput& input) {
 
   Answer answer{to_text(answers, input), {}, {}};
   if (input.destinations.json) answer.json = to_json(answers, input);
-  if (input.destinations.csv) answer.csv = input.points > 0 ? trajectories_csv(answers, input) : fates_csv(answers);
+  if (input.destinations.csv)
+    answer.csv = input.points > 0 ? trajectories_csv(answers, input) : fates_csv(answers, input);
   write_answer(input.destinations, answer);
   for (const CurveAnswer& each : answers) {
     for (const theory::TransiencePrediction& fate : each.fates) {

@@ -38,6 +38,8 @@ struct TransienceInput {
   std::string novel = "two_point";
   double accuracy = 0.9;
   std::string slow_down = "logistic";
+  bool sensitivity = false;
+  std::optional<double> wanted_fade_time;
   Destinations destinations;
 
   theory::NovelLogits novel_logits() const {

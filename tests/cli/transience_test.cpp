@@ -295,6 +295,50 @@ TEST_CASE("transience: a scan of measured curves in seconds", "[cli][.slow]") {
   }
 }
 
+TEST_CASE("transience: what moves the fade time and the lambda_w for a wanted one", "[cli][eq45][gradient]") {
+  const auto at = [](const std::string& lambda_w, std::vector<std::string> more) {
+    std::vector<std::string> arguments{"transience",   "--c3", "1",           "--lambda-w", lambda_w,
+                                       "--time-scale", "1000", "--slow-down", "exponential"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return json_of(arguments);
+  };
+  const json base = at("1e-3", {"--sensitivity"});
+  CHECK_FALSE(at("1e-3", {}).contains("dlnt_dln_lambda_w"));
+  const double slope = std::log(at("1.0001e-3", {})["t_fade_leading"].get<double>() /
+                                at("0.9999e-3", {})["t_fade_leading"].get<double>()) /
+                       std::log(1.0001 / 0.9999);
+  CHECK_THAT(base["dlnt_dln_lambda_w"].get<double>(), WithinRel(slope, 1e-6));
+  CHECK_THAT(base["dlnt_dln_c3"].get<double>(), WithinRel(-slope, 1e-6));
+  CHECK(base["dlnt_dw_fade"] < 0.0);
+  const json solved = at("1e-3", {"--wanted-fade-time", "1e6"});
+  CHECK(solved["solve_outcome"] == "found");
+  CHECK_THAT(at(solved["lambda_w_needed"].dump(), {})["t_fade_leading"].get<double>(), WithinRel(1e6, 1e-9));
+
+  const TemporaryFolder folder;
+  const std::string curve = folder.write("c.csv", decaying_curve(1000.0, 6000.0)).string();
+  const json on_curve = json_of({"transience", "--curve", curve, "--lambda-w", "0.01,0.02", "--context", "20",
+                                 "--sensitivity", "--wanted-fade-time", "20000", "--csv", folder / "fates.csv"});
+  const json& rows = on_curve["curves"][0]["rows"];
+  CHECK(rows[0]["dlnt_dln_lambda_w"] < 0.0);
+  CHECK(rows[0]["dlnt_dbeta0"].is_number());
+  CHECK(rows[0]["dlnt_dw0"].is_number());
+  CHECK(rows[0]["dlnt_dln_context"].is_number());
+  const json& needed = on_curve["curves"][0]["lambda_w_needed"];
+  CHECK(on_curve["curves"][0]["solve_outcome"] == "found");
+  const json there = json_of({"transience", "--curve", curve, "--lambda-w", needed.dump(), "--context", "20"});
+  CHECK_THAT(there["curves"][0]["rows"][0]["t_fade"]["value"].get<double>(), WithinRel(20000.0, 1e-5));
+  const Table csv{std::filesystem::path(folder / "fates.csv")};
+  CHECK_THAT(csv.number(1, "lambda_w_needed"), WithinRel(needed.get<double>(), 1e-15));
+  CHECK_THAT(csv.number(1, "dlnt_dw0"), WithinRel(rows[1]["dlnt_dw0"].get<double>(), 1e-15));
+
+  CHECK(error_of({"transience", "--c3", "1", "--lambda-w", "1", "--sensitivity"}) ==
+        "--sensitivity: needs a c3 that falls: --time-scale, or --curve\n");
+  CHECK(error_of({"transience", "--c3", "1", "--lambda-w", "1", "--wanted-fade-time", "5"}) ==
+        "--wanted-fade-time: needs a c3 that falls: --time-scale, or --curve\n");
+  CHECK(error_of({"transience", "--c3", "1", "--lambda-w", "1", "--wanted-fade-time", "0"}) ==
+        "--wanted-fade-time: expected a positive number, got \"0\"\n");
+}
+
 TEST_CASE("transience: bad input is named", "[cli][errors]") {
   const TemporaryFolder folder;
   const std::string curve = folder.write("c.csv", decaying_curve(1000.0, 6000.0)).string();

@@ -114,24 +114,34 @@ TEST_CASE("fade sensitivity: on a curve against the quasi-static law and differe
   REQUIRE(result.outcome == theory::TransienceOutcome::transient);
   // The law that made the curve; w lags behind w_tr by a few per cent here.
   const FadeSensitivity law = theory::fade_sensitivity({1.0, 200.0, 2.0}, lambda_w);
-  REQUIRE_THAT(result.log_lambda_w, WithinRel(law.log_lambda_w, 0.1));
-  REQUIRE_THAT(result.log_context, WithinAbs(0.0, 0.0));
+  REQUIRE_THAT(*result.log_lambda_w, WithinRel(law.log_lambda_w, 0.1));
+  REQUIRE_FALSE(result.log_context.has_value());
   const auto by_lambda = [&](double e) {
     return std::log(*theory::predict_transience(curves, lambda_w * std::exp(e)).t_fade.value);
   };
-  REQUIRE_THAT(result.log_lambda_w, WithinRel(central(by_lambda, 0.05), 1e-4));
+  REQUIRE_THAT(*result.log_lambda_w, WithinRel(central(by_lambda, 0.05), 1e-4));
 
-  const theory::TransienceOptions acquired{.n_context = 20.0, .initial = {0.1, 0.2}};
-  const theory::CurveFadeSensitivity with_start = theory::curve_fade_sensitivity(curves, 1e-3, acquired);
-  REQUIRE(with_start.outcome == theory::TransienceOutcome::transient);
-  const auto by_beta0 = [&](double e) {
-    theory::TransienceOptions moved = acquired;
-    moved.initial.beta += e;
-    return std::log(*theory::predict_transience(curves, 1e-3, moved).t_fade.value);
-  };
-  REQUIRE_THAT(with_start.beta0, WithinAbs(central(by_beta0, 0.02), 1e-5 * (1.0 + std::abs(with_start.beta0))));
-  REQUIRE(with_start.log_context * with_start.beta0 < 0.0);  // what delays acquisition acts as a smaller beta0
-  REQUIRE(with_start.w0 * with_start.beta0 > 0.0);
+  for (const theory::AcquisitionModel model : {theory::AcquisitionModel::leading, theory::AcquisitionModel::binomial}) {
+    theory::TransienceOptions acquired;
+    acquired.n_context = 20.0;
+    acquired.model = model;
+    acquired.initial = {0.1, 0.2};
+    const theory::CurveFadeSensitivity with_start = theory::curve_fade_sensitivity(curves, 1e-3, acquired);
+    REQUIRE(with_start.outcome == theory::TransienceOutcome::transient);
+    const auto by_beta0 = [&](double e) {
+      theory::TransienceOptions moved = acquired;
+      moved.initial.beta += e;
+      return std::log(*theory::predict_transience(curves, 1e-3, moved).t_fade.value);
+    };
+    REQUIRE_THAT(*with_start.beta0, WithinAbs(central(by_beta0, 0.02), 1e-5 * (1.0 + std::abs(*with_start.beta0))));
+    // What delays acquisition acts as a smaller beta0.
+    REQUIRE(*with_start.log_context * *with_start.beta0 < 0.0);
+    REQUIRE(*with_start.w0 * *with_start.beta0 > 0.0);
+    if (model == theory::AcquisitionModel::binomial) {
+      acquired.n_context = 3.0;
+      REQUIRE_FALSE(theory::curve_fade_sensitivity(curves, 1e-3, acquired).log_context.has_value());
+    }
+  }
 
   const theory::InverseAnswer answer = theory::lambda_w_for_fade_time(curves, 2.0 * *result.t_fade);
   REQUIRE(answer.outcome == InverseOutcome::found);

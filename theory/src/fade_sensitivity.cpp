@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <boost/math/differentiation/finite_difference.hpp>
 #include <cmath>
-#include <functional>
 #include <limits>
+#include <optional>
 
 #include "adaptive_quadrature.hpp"
 #include "arguments.hpp"
@@ -99,22 +99,36 @@ CurveFadeSensitivity curve_fade_sensitivity(const OrderParameterCurves& curves, 
   result.outcome = prediction.outcome;
   if (!prediction.t_fade.value) return result;
   result.t_fade = prediction.t_fade.value;
-  const auto slope = [&](const std::function<void(TransienceOptions&, double&, double)>& move) {
-    const auto log_time = [&](double step) {
+  const auto log_time = [&](double at_lambda, const TransienceOptions& at) {
+    const TransiencePrediction there = predict_transience(curves, at_lambda, at);
+    return std::log(there.t_fade.value.value_or(std::numeric_limits<double>::quiet_NaN()));
+  };
+  const auto if_finite = [](double value) { return std::isfinite(value) ? std::optional(value) : std::nullopt; };
+  const auto slope = [&](const auto& move) {
+    const auto moved_time = [&](double step) {
       TransienceOptions moved = options;
       double moved_lambda = lambda_w;
       move(moved, moved_lambda, step);
-      const TransiencePrediction there = predict_transience(curves, moved_lambda, moved);
-      // Next to a change of the outcome there is no derivative; the neighbour stands in as not a number.
-      return std::log(there.t_fade.value.value_or(std::numeric_limits<double>::quiet_NaN()));
+      return log_time(moved_lambda, moved);
     };
-    return boost::math::differentiation::finite_difference_derivative<decltype(log_time), double, 8>(log_time, 0.0);
+    return if_finite(
+        boost::math::differentiation::finite_difference_derivative<decltype(moved_time), double, 8>(moved_time, 0.0));
   };
   result.log_lambda_w = slope([](TransienceOptions&, double& lambda, double e) { lambda *= std::exp(e); });
-  if (options.n_context) {
+  if (!options.n_context) return result;
+  result.beta0 = slope([](TransienceOptions& o, double&, double e) { o.initial.beta += e; });
+  result.w0 = slope([](TransienceOptions& o, double&, double e) { o.initial.w += e; });
+  const double n = *options.n_context;
+  if (options.model == AcquisitionModel::leading) {
     result.log_context = slope([](TransienceOptions& o, double&, double e) { *o.n_context *= std::exp(e); });
-    result.beta0 = slope([](TransienceOptions& o, double&, double e) { o.initial.beta += e; });
-    result.w0 = slope([](TransienceOptions& o, double&, double e) { o.initial.w += e; });
+  } else if (n >= 4.0) {
+    const double step = std::fmax(1.0, std::round(0.02 * n));
+    const auto at = [&](double steps) {
+      TransienceOptions moved = options;
+      *moved.n_context += steps * step;
+      return log_time(lambda_w, moved);
+    };
+    result.log_context = if_finite(n * (8.0 * (at(1.0) - at(-1.0)) - (at(2.0) - at(-2.0))) / (12.0 * step));
   }
   return result;
 }

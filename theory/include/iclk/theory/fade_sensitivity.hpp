@@ -46,14 +46,15 @@ InverseAnswer lambda_w_for_fade_time(const MemorizationDecay& decay, double want
 struct CurveFadeSensitivity {
   TransienceOutcome outcome = TransienceOutcome::undecided;
   std::optional<double> t_fade;  ///< [time]; set only when transient, and then the derivatives d ln t_fade are
-  double log_lambda_w = 0.0;
-  double log_context = 0.0;  ///< 0 without options.n_context, as the two below
-  double beta0 = 0.0;
-  double w0 = 0.0;
+  std::optional<double> log_lambda_w;
+  std::optional<double> log_context;  ///< set with options.n_context, as the two below; not for the binomial N < 4
+  std::optional<double> beta0;
+  std::optional<double> w0;
 };
 
-/// Differences of eighth order of predict_transience; a curve's interpolant has kinks in its second derivative, which
-/// leave a relative error of the order of 1e-5.
+/// Differences of predict_transience, of eighth order, by ln N of fourth order on whole N where the model is binomial. A
+/// curve's interpolant has kinks in its second derivative, which leave a relative error of the order of 1e-5. Empty where
+/// a neighbouring point has no fade time.
 ///
 /// Source   Eq. 7, Eq. 8, Eq. 44.
 /// Throws   Error for bad curves, options or lambda_w <= 0.
