@@ -45,7 +45,8 @@ int main(int argc, char** argv) {
       std::printf("%s\n", fate.extrapolated ? "  beyond the curve" : "");
     }
 
-    // Where do the three fates meet? Too much decay and attention is never acquired, too little and it outlives training.
+    // Where do the three fates meet? With too much decay attention is never acquired, with too little it outlives
+    // training.
     const theory::TransienceRange range = theory::transience_range(measured.curves, options);
     if (range.fades_above && range.acquired_below) {
       std::printf("\ntransient for lambda_w from %.3g to %.3g\n", *range.fades_above, *range.acquired_below);

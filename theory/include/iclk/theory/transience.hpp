@@ -226,8 +226,8 @@ struct FadeResult {
 ///
 /// Source   Eq. 44; the slowing is not in the paper's equations, derived in docs/equations.md.
 /// Differs  Eq. 44 takes c3 as a given function of training time.
-/// Valid    the labels of the other items are averaged over: (1 - a)^2 w^2 << N. What w adds to all logits must slow the MLP as a change of its clock, which is
-///          exact for the loss exp(-phi).
+/// Valid    the labels of the other items are averaged over: (1 - a)^2 w^2 << N. What w adds to all logits must slow
+///          the MLP as a change of its clock, which is exact for the loss exp(-phi).
 /// Takes    start: time, mlp_time >= 0, w finite; lambda_w >= 0 [1/time].
 /// Returns  peak and fade, and how the flow ended.
 /// Throws   Error for bad options or arguments.

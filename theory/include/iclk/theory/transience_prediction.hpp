@@ -57,10 +57,10 @@ struct TransiencePrediction {
 /// The fate of in-context learning from the measured c1, c2, c3 of an MLP trained alone.
 ///
 /// Until attention reaches one half: the exact loss with the decay of w in a closed loop (attention_flow), or Eqs. 7-8
-/// with it, where c2 becomes c2 + N lambda_w/c1(t), which grows while the MLP memorizes. Then integrate_fade with c1 and
-/// c3 as functions of the MLP's own time. Beyond the end of the curve c3 follows the central tail of
-/// memorization_integral; low and high take it as exponential and as 1/tau. A curve that ends without acquisition means
-/// never when even Eqs. 7-8 with the damping of its last sample need more than the largest I_K that may be left.
+/// with it, where c2 becomes c2 + N lambda_w/c1(t), which grows while the MLP memorizes. Then integrate_fade with c1
+/// and c3 as functions of the MLP's own time. Beyond the end of the curve c3 follows the central tail of
+/// memorization_integral; low and high take it as exponential and as 1/tau. A curve that ends without acquisition
+/// means never when even Eqs. 7-8 with the damping of its last sample need more than the largest I_K that may be left.
 ///
 /// Source   Eq. 7, Eq. 8, Eq. 44; docs/equations.md derives the slowing.
 /// Differs  the paper follows w_tr (Eq. 45) and has no fade time.
