@@ -1,12 +1,12 @@
 #include "iclk/theory/homogeneous_law.hpp"
 
 #include <algorithm>
-#include <boost/math/quadrature/gauss_kronrod.hpp>
 #include <boost/math/tools/toms748_solve.hpp>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 
+#include "adaptive_quadrature.hpp"
 #include "arguments.hpp"
 
 namespace iclk::theory {
@@ -23,17 +23,6 @@ double power_integral(double a, double start, double d) {
          (std::abs(product) > std::numeric_limits<double>::min() ? l * (std::expm1(product) / product) : l);
 }
 
-/// Integral of f from a to b. Boost compares the tolerance with an error that leaves out the length of the interval:
-/// it is kept at 2 here.
-template <typename F>
-double integrate(const F& f, double a, double b) {
-  constexpr unsigned kDeepest = 15;
-  constexpr double kTolerance = 1e-13;
-  const double half = 0.5 * (b - a);
-  return half * boost::math::quadrature::gauss_kronrod<double, 31>::integrate(
-                    [&](double x) { return f(a + half * (1.0 + x)); }, -1.0, 1.0, kDeepest, kTolerance);
-}
-
 /// Time in which v = ln(1/c1) grows from its start by d: int exp(v) v^-m dv/C.
 double time_to(const HomogeneousLaw& law, double d) {
   if (!(d > 0.0)) return 0.0;
@@ -42,7 +31,7 @@ double time_to(const HomogeneousLaw& law, double d) {
   const double start = start_of(law);
   // v^-m varies by its own size: up to v = start + 1 in ln v, which also takes the singularity at v = 0 far away.
   const double near_d = std::min(d, 1.0);
-  const double near = integrate(
+  const double near = adaptive_integral(
       [&](double y) {
         const double v = start * std::exp(y);
         return std::exp(v - start) * std::pow(v, 1.0 - m);
@@ -50,8 +39,8 @@ double time_to(const HomogeneousLaw& law, double d) {
       0.0, std::log1p(near_d / start));
   if (!(d > 1.0)) return std::exp(start) * near / law.constant;
   // Above, exp(v) does: seen from the end, exp(v) int exp(-s) (v - s)^-m ds, of which nothing is left after s = 45.
-  const double far =
-      integrate([&](double s) { return std::exp(-s) * std::pow(start + (d - s), -m); }, 0.0, std::min(d - 1.0, 45.0));
+  const double far = adaptive_integral([&](double s) { return std::exp(-s) * std::pow(start + (d - s), -m); }, 0.0,
+                                       std::min(d - 1.0, 45.0));
   return std::exp(start + d + std::log((far + near * std::exp(-d)) / law.constant));
 }
 

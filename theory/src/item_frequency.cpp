@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <boost/math/quadrature/exp_sinh.hpp>
-#include <boost/math/quadrature/gauss_kronrod.hpp>
 #include <boost/math/special_functions/beta.hpp>
 #include <boost/math/special_functions/gamma.hpp>
 #include <boost/math/special_functions/zeta.hpp>
@@ -11,6 +10,7 @@
 #include <cstdint>
 #include <string>
 
+#include "adaptive_quadrature.hpp"
 #include "arguments.hpp"
 
 namespace iclk::theory {
@@ -79,10 +79,7 @@ double sum_over_items(const ItemFrequencies& frequencies, const Term& term, doub
       const double f = std::exp(log_f);
       return f * at(f);
     };
-    constexpr unsigned kDeepest = 15;
-    constexpr double kTolerance = 1e-13;
-    sum.add(
-        boost::math::quadrature::gauss_kronrod<double, 61>::integrate(integrand, first, last, kDeepest, kTolerance));
+    sum.add(adaptive_integral(integrand, first, last));
   }
   sum.add(end_corrections(at, head, n_items));
   return sum.value();
