@@ -301,7 +301,7 @@ std::string to_text(const AcquisitionAnswer& answer) {
     text += "... and " + std::to_string(answer.groups.size() - kMaxPrinted) + " more groups: --json, --csv\n";
   for (std::size_t i = 0; i < std::min(answer.scaling.size(), kMaxPrinted); ++i) {
     const auto& [n_items, scaling] = answer.scaling[i];
-    if (scaling.outcome == fit::ScalingOutcome::too_few) continue;
+    if (scaling.outcome == fit::MedianScalingOutcome::too_few) continue;
     text += "Growth with N" + (n_items ? " at K = " + human(*n_items, 9) : std::string()) + ", " +
             std::to_string(scaling.n_contexts) + " context lengths\n";
     text += "  exponent               " + human(scaling.exponent) + '\n';

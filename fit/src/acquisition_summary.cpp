@@ -77,13 +77,13 @@ AcquisitionSummary summarise_acquisition(std::span<const SurvivalRun> runs, Surv
   return summary;
 }
 
-std::string_view name(ScalingOutcome outcome) {
+std::string_view name(MedianScalingOutcome outcome) {
   switch (outcome) {
-    case ScalingOutcome::fitted:
+    case MedianScalingOutcome::fitted:
       return "fitted";
-    case ScalingOutcome::saturated:
+    case MedianScalingOutcome::saturated:
       return "saturated";
-    case ScalingOutcome::too_few:
+    case MedianScalingOutcome::too_few:
       return "too_few";
   }
   return "";
@@ -112,7 +112,7 @@ MedianScaling fit_median_scaling(std::span<const MedianAtContext> medians) {
   scaling.n_contexts = power.n_levels;
   if (power.n_levels < 2) return scaling;
   const bool saturated = medians.size() == 2;
-  scaling.outcome = saturated ? ScalingOutcome::saturated : ScalingOutcome::fitted;
+  scaling.outcome = saturated ? MedianScalingOutcome::saturated : MedianScalingOutcome::fitted;
   const LeastSquaresFit origin = fit_least_squares(n, 1, y, weights);
   const LeastSquaresFit line = fit_least_squares(one_and_n, 2, y, weights);
   const auto without_ends = [&](const Estimate& e) { return saturated ? Estimate{e.value, {}, {}} : e; };

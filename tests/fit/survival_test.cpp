@@ -361,7 +361,7 @@ TEST_CASE("survival: medians proportional to N have exponent 1 and no intercept"
   std::vector<fit::MedianAtContext> medians;
   for (const double n : {20.0, 50.0, 100.0, 200.0, 400.0}) medians.push_back({n, 2.506628 * n});
   const auto exact = fit::fit_median_scaling(medians);
-  CHECK(exact.outcome == fit::ScalingOutcome::fitted);
+  CHECK(exact.outcome == fit::MedianScalingOutcome::fitted);
   CHECK_THAT(*exact.slope_through_origin.value, WithinRel(2.506628, 1e-13));
   CHECK_THAT(*exact.slope.value, WithinRel(2.506628, 1e-12));
   CHECK_THAT(*exact.intercept.value, WithinAbs(0, 1e-10));
@@ -376,12 +376,12 @@ TEST_CASE("survival: medians proportional to N have exponent 1 and no intercept"
   CHECK_THAT(*shifted.slope_through_origin.value, WithinRel(mean, 1e-13));
 
   const auto two = fit::fit_median_scaling(std::vector<fit::MedianAtContext>{{50, 130}, {100, 250}});
-  CHECK(two.outcome == fit::ScalingOutcome::saturated);
+  CHECK(two.outcome == fit::MedianScalingOutcome::saturated);
   CHECK_THAT(*two.exponent.value, WithinRel(std::log(250.0 / 130) / std::log(2.0), 1e-12));
   CHECK_FALSE(two.exponent.low);
   CHECK_FALSE(two.slope.high);
   CHECK(fit::fit_median_scaling(std::vector<fit::MedianAtContext>{{50, 130}, {50, 131}}).outcome ==
-        fit::ScalingOutcome::too_few);
+        fit::MedianScalingOutcome::too_few);
   CHECK_THROWS_WITH(fit::fit_median_scaling(std::vector<fit::MedianAtContext>{{50, 0}}),
                     "median[0]: expected a positive number, got 0");
   CHECK_THROWS_WITH(fit::fit_median_scaling(std::vector<fit::MedianAtContext>{{-1, 3}}),

@@ -154,12 +154,12 @@ struct MedianAtContext {
   double median = 0.0;
 };
 
-enum class ScalingOutcome { fitted, saturated, too_few };
-std::string_view name(ScalingOutcome outcome);
+enum class MedianScalingOutcome { fitted, saturated, too_few };
+std::string_view name(MedianScalingOutcome outcome);
 
 /// How the median acquisition time grows with N.
 struct MedianScaling {
-  ScalingOutcome outcome = ScalingOutcome::too_few;
+  MedianScalingOutcome outcome = MedianScalingOutcome::too_few;
   std::size_t n_contexts = 0;
   Estimate slope_through_origin = {};           ///< median = slope N, the law of Eq. 11
   Estimate slope = {}, intercept = {};          ///< median = slope N + intercept
