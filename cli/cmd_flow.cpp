@@ -74,6 +74,8 @@ std::string in_words(const theory::AttentionFlow& flow) {
       return "in-context learning is acquired";
     case AttentionOutcome::faded:
       return "in-context learning is acquired and fades again";
+    case AttentionOutcome::other_basin:
+      return "in-context learning is never acquired: on balanced contexts this start leads away from it";
     case AttentionOutcome::settled:
       return acquired ? "in-context learning is acquired and stays: w and beta have come to rest"
                       : "in-context learning is never acquired: w and beta have come to rest";

@@ -124,10 +124,9 @@ TEST_CASE("attention flow: balanced contexts fall into one of two basins", "[the
       REQUIRE(flow.outcome == AttentionOutcome::blow_up);
       REQUIRE_THAT(flow.blow_up->time * c1 / n, WithinRel(table.number(i, "s_blow"), kTolerance));
     } else {
-      REQUIRE(flow.outcome == AttentionOutcome::settled);
+      REQUIRE(flow.outcome == AttentionOutcome::other_basin);
       REQUIRE_FALSE(flow.blow_up.has_value());
       REQUIRE(flow.end.state.w < 0.0);
-      REQUIRE(flow.end.state.beta < -100.0);
     }
     // H = w^2/2 - beta - exp(-beta) is conserved; its terms grow along the way.
     for (const auto& point : flow.trajectory) {
@@ -151,7 +150,7 @@ TEST_CASE("attention flow: partly balanced contexts", "[theory][eq7][eq8][eq9]")
       REQUIRE(flow.outcome == AttentionOutcome::blow_up);
       REQUIRE_THAT(flow.blow_up->time * 0.5 / 50.0, WithinRel(table.number(i, "s_blow"), kTolerance));
     } else {
-      REQUIRE(flow.outcome == AttentionOutcome::settled);
+      REQUIRE(flow.outcome == AttentionOutcome::other_basin);
       REQUIRE_FALSE(flow.blow_up.has_value());
     }
   }
@@ -399,9 +398,9 @@ TEST_CASE("attention flow: markers already passed or never reached", "[theory]")
     }
   }
   for (const AttentionOutcome outcome :
-       {AttentionOutcome::blow_up, AttentionOutcome::acquired, AttentionOutcome::faded, AttentionOutcome::settled,
-        AttentionOutcome::reached_t_max, AttentionOutcome::curve_ended, AttentionOutcome::step_limit,
-        AttentionOutcome::not_finite}) {
+       {AttentionOutcome::blow_up, AttentionOutcome::acquired, AttentionOutcome::faded, AttentionOutcome::other_basin,
+        AttentionOutcome::settled, AttentionOutcome::reached_t_max, AttentionOutcome::curve_ended,
+        AttentionOutcome::step_limit, AttentionOutcome::not_finite}) {
     REQUIRE_FALSE(theory::name(outcome).empty());
   }
 }
@@ -447,6 +446,15 @@ TEST_CASE("attention flow: far ends", "[theory][limits]") {
                                    {.lambda_w = 1e-10, .closed_loop = true});
   REQUIRE(weak.outcome == AttentionOutcome::faded);
   REQUIRE(weak.fade->time > 1e12);
+  // The other basin with the exact loss, and with a mixture of contexts.
+  for (const theory::ContextModel& context :
+       {theory::ContextModel{.model = LossModel::balanced_exact, .n_context = 50},
+        theory::ContextModel{.model = LossModel::gaussian, .n_context = 50, .label_variance = 0.2}}) {
+    const auto away = attention_flow(context, {-1.0, -1.0}, theory::LogitList{});
+    REQUIRE(away.outcome == AttentionOutcome::other_basin);
+    REQUIRE(attention_flow(context, {-1.0, -1.0}, theory::LogitList{}, {.t_max = 1e9, .run_to_t_max = true}).outcome ==
+            AttentionOutcome::reached_t_max);
+  }
   // A decay that is far too strong.
   const auto strong = attention_flow({.n_context = 50}, {}, theory::LogitList{}, {.lambda_w = 1e3, .lambda_beta = 1e3});
   REQUIRE(strong.outcome == AttentionOutcome::settled);

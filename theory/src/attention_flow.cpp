@@ -152,7 +152,7 @@ class Run {
     // A cold start has w ~ exp(beta0), and under decay w can become small; neither must drown in the absolute tolerance.
     const double abs_tol = 1e-5 * options_.rel_tol * std::min(1.0, std::exp(start_[1]));
     Integrator run(system_, start_, std::min(0.01, 0.1 * std::min(stop_x, curve_u)),
-                   {options_.rel_tol, abs_tol, options_.max_steps});
+                   {options_.rel_tol, abs_tol, options_.max_steps, 0b1100U});
     while (!is_over()) {
       const StepOutcome step = run.step();
       result_.steps = run.steps();
@@ -175,6 +175,7 @@ class Run {
       }
       mark_step(run, last);
       if (stop) return finish(last.y, *stop);
+      if (is_in_other_basin(run.now().y)) return finish(run.now().y, AttentionOutcome::other_basin);
       if (system_.is_at_rest(run.now().y)) return finish(run.now().y, AttentionOutcome::settled);
       if (has_blown_up(run.now().y)) {
         result_.blow_up = point(run.now().y);
@@ -213,6 +214,13 @@ class Run {
       result_.trajectory.push_back(result_.end);
     }
     return std::move(result_);
+  }
+
+  /// Balanced contexts pull w down by 1 - v against a signal of exp(beta): once that is nothing and w < 0, both fall on.
+  bool is_in_other_basin(const State& y) const {
+    const bool has_balanced = context_.label_variance < 1.0 || context_.model == LossModel::balanced ||
+                              context_.model == LossModel::balanced_exact;
+    return has_balanced && options_.lambda_beta <= 0.0 && !options_.run_to_t_max && y[0] < 0.0 && y[1] < -40.0;
   }
 
   /// At the blow-up p = exp(-beta) reaches zero; the intrinsic time left is p/w, exactly so up to a factor 1 - 1/w^2.
@@ -340,6 +348,8 @@ std::string_view name(AttentionOutcome outcome) noexcept {
       return "acquired";
     case AttentionOutcome::faded:
       return "faded";
+    case AttentionOutcome::other_basin:
+      return "other_basin";
     case AttentionOutcome::settled:
       return "settled";
     case AttentionOutcome::reached_t_max:

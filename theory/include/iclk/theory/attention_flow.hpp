@@ -49,6 +49,7 @@ enum class AttentionOutcome {
   blow_up,        ///< beta reached infinity in finite time (leading models)
   acquired,       ///< every marker of acquisition was reached, and nothing pulls attention back
   faded,          ///< acquired, and lost again under the decay
+  other_basin,    ///< balanced contexts only: w < 0 and beta falls for good, so that attention never comes
   settled,        ///< w and beta no longer change in double precision
   reached_t_max,  ///< t_max came first
   curve_ended,    ///< the end of the curves or of the logit history came first
