@@ -13,8 +13,8 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-/// A step stands when the last term of its series is below this share of p; the first one left out is then kStepFraction
-/// times smaller, and it moves the blow-up by no more than that share of the distance to it.
+/// A step stands when the last terms of its series change the blow-up by less than this share of its time; the first ones
+/// left out are then kStepFraction times smaller.
 constexpr double kLargestLastTerm = 5e-10;
 constexpr double kSmallestShrink = 1e-9;  // a step that has to be shorter than this share of the wanted one has failed
 constexpr long kMostSteps = 10'000'000;   // of one trajectory: a limit where there would be a hang

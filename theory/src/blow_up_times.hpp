@@ -8,8 +8,8 @@
 
 namespace iclk::theory {
 
-/// Intrinsic time s = I_K/(2 N) at the blow-up of Eqs. 7-8 for each start; past the end of the curve with c2 held at its
-/// last value. Infinite where it exceeds the range of doubles, NaN for a start that is not finite or a trajectory whose
+/// Intrinsic time s = I_K/(2 N) at the blow-up of Eqs. 7-8 for each start; past the end of the curve c2 keeps its last
+/// value. Infinite where it exceeds the range of doubles, NaN for a start that is not finite or a trajectory whose
 /// steps shrink to nothing. Each number depends on its own start only. starts, times: [n].
 void blow_up_times(const OrderParameterTree& tree, std::span<const FlowState> starts, std::span<double> times,
                    TaylorStep step);

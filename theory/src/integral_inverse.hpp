@@ -8,8 +8,8 @@
 
 namespace iclk::theory {
 
-/// Time as a function of I_K = 2 int c1 within the measured part of a curve: polynomials of degree 7 between the knots of
-/// the interpolant, each checked to 1e-12 of the time. A table because one ensemble asks for millions of times.
+/// Time as a function of I_K = 2 int c1 within the measured part of a curve: polynomials of degree 7 between the knots
+/// of the interpolant, each checked to 1e-12 of the time. A table because one ensemble asks for millions of times.
 class IntegralInverse {
  public:
   explicit IntegralInverse(const Curve& c1);  ///< c1 > 0 on times >= 0
