@@ -13,8 +13,8 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-/// A step stands when the last terms of its series change the blow-up by less than this share of its time; the first ones
-/// left out are then kStepFraction times smaller.
+/// A step stands when the last terms of its series change the blow-up by less than this share of its time; the first
+/// ones left out are then kStepFraction times smaller.
 constexpr double kLargestLastTerm = 5e-10;
 constexpr double kSmallestShrink = 1e-9;  // a step that has to be shorter than this share of the wanted one has failed
 constexpr long kMostSteps = 10'000'000;   // of one trajectory: a limit where there would be a hang
@@ -23,9 +23,9 @@ constexpr double kConstantTolerance = 1e-12;  // c2 that changes by less is cons
 
 /// Near the blow-up the flow feels c2 with a weight that falls with p^2. For constant slope of c2 its value at the
 /// centroid of that weight, this share of the way to the blow-up, makes the closed form right to first order. From the
-/// integrals of w p^2 (1 - w R(w)) with p = exp(-w^2/2); 1/3 for large w. Within 1e-3 for w >= 1.5.
+/// integrals of w p^2 (1 - w R(w)) with p = exp(-w^2/2); 1/3 for large w. Within 1.1e-3 for w >= 2.
 double response_centroid(double w) { return 1.0 / 3.0 + 0.433 / ((w * w + 5.0) * (w * w + 5.0)); }
-constexpr double kCentroidFrom = 1.5;    // smallest w for it
+constexpr double kCentroidFrom = 2.0;    // smallest w for it
 constexpr double kCentroidError = 2e-3;  // of a closed form at the centroid, in units of |dc2/ds| (s left)^3
 constexpr double kAnywhereError = 0.1;   // of a closed form with c2 from anywhere on the way, for w >= 0
 
