@@ -110,15 +110,15 @@ void require_positive(double value, const std::string& field) {
 
 }  // namespace
 
-std::string_view name(ScalingOutcome outcome) {
+std::string_view name(ThresholdScalingOutcome outcome) {
   switch (outcome) {
-    case ScalingOutcome::fitted:
+    case ThresholdScalingOutcome::fitted:
       return "fitted";
-    case ScalingOutcome::separated:
+    case ThresholdScalingOutcome::separated:
       return "separated";
-    case ScalingOutcome::one_context:
+    case ThresholdScalingOutcome::one_context:
       return "one_context";
-    case ScalingOutcome::not_identified:
+    case ThresholdScalingOutcome::not_identified:
       break;
   }
   return "not_identified";
@@ -140,13 +140,13 @@ ThresholdScaling fit_threshold_scaling(std::span<const RunOutcome> runs, const T
   const ScalingLikelihood likelihood(std::move(gathered.levels), options.link);
   const std::optional<BestExponent> best = best_exponent(likelihood, start_exponent(result.two_stage));
   if (!best) {
-    result.outcome = ScalingOutcome::not_identified;
+    result.outcome = ThresholdScalingOutcome::not_identified;
     result.warnings.emplace_back("the runs do not determine the exponent");
     return result;
   }
   const BinaryData data = likelihood.data(best->exponent);
   const BinaryOptimum optimum = maximum_likelihood(data, options.link);
-  result.outcome = best->separated ? ScalingOutcome::separated : ScalingOutcome::fitted;
+  result.outcome = best->separated ? ThresholdScalingOutcome::separated : ThresholdScalingOutcome::fitted;
   const double limit = deviance_limit(static_cast<double>(runs.size()), options.small_sample);
   const auto deviance = [&](double b) { return 2 * (best->log_likelihood - likelihood(b)); };
   constexpr double kStep = 0.05;

@@ -87,7 +87,7 @@ TEST_CASE("binary threshold: the exponent of K*(N) and its test agree with R", "
     const auto law = fit::fit_threshold_scaling(runs, {.link = link, .small_sample = false});
     const std::string key = "contexts " + std::string(fit::name(link)) + ' ';
     CAPTURE(key);
-    REQUIRE(law.outcome == fit::ScalingOutcome::fitted);
+    REQUIRE(law.outcome == fit::ThresholdScalingOutcome::fitted);
     REQUIRE(law.contexts.size() == 4);
     CHECK_THAT(*law.exponent.value, WithinRel(expected.at(key + "exponent"), kSixDigits));
     CHECK_THAT(*law.exponent.low, WithinRel(expected.at(key + "exponent_low"), kSixDigits));
@@ -295,15 +295,15 @@ TEST_CASE("binary threshold: separated thresholds give a range of exponents", "[
     }
   }
   const auto law = fit::fit_threshold_scaling(runs);
-  REQUIRE(law.outcome == fit::ScalingOutcome::separated);
+  REQUIRE(law.outcome == fit::ThresholdScalingOutcome::separated);
   CHECK(*law.exponent.low < 1.2);
   CHECK(*law.exponent.high > 1.2);
   CHECK(*law.exponent.high - *law.exponent.low < 2);
   CHECK(mentions(law.warnings, "every exponent from"));
   std::vector<fit::RunOutcome> single(runs.begin(), runs.begin() + 30);
-  CHECK(fit::fit_threshold_scaling(single).outcome == fit::ScalingOutcome::one_context);
+  CHECK(fit::fit_threshold_scaling(single).outcome == fit::ThresholdScalingOutcome::one_context);
   for (auto& run : runs) run.acquired = true;
-  CHECK(fit::fit_threshold_scaling(runs).outcome == fit::ScalingOutcome::not_identified);
+  CHECK(fit::fit_threshold_scaling(runs).outcome == fit::ThresholdScalingOutcome::not_identified);
 }
 
 TEST_CASE("binary threshold: width times nu is the spread of beta0", "[fit][threshold][eq13]") {

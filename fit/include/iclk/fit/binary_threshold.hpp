@@ -87,13 +87,13 @@ struct ThresholdFit {
 /// Checked  [eq13]
 ThresholdFit fit_threshold(std::span<const RunOutcome> runs, const ThresholdOptions& options = {});
 
-enum class ScalingOutcome {
+enum class ThresholdScalingOutcome {
   fitted,
   separated,       ///< a range of exponents separates the runs without an error: its middle is given
   one_context,     ///< a single N: no exponent
   not_identified,  ///< the likelihood has no maximum at a finite exponent
 };
-std::string_view name(ScalingOutcome outcome);
+std::string_view name(ThresholdScalingOutcome outcome);
 
 struct ContextThreshold {
   double n_context = 0.0;
@@ -102,7 +102,7 @@ struct ContextThreshold {
 
 /// K*(N) = prefactor N^exponent.
 struct ThresholdScaling {
-  ScalingOutcome outcome = ScalingOutcome::one_context;
+  ThresholdScalingOutcome outcome = ThresholdScalingOutcome::one_context;
   Link link = Link::probit;
   Estimate exponent;                       ///< profile likelihood over all runs, one width
   std::optional<double> prefactor;         ///< K* at N = 1
