@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "program_run.hpp"
@@ -273,13 +272,10 @@ TEST_CASE("transience: w of time", "[cli][format]") {
   REQUIRE_THAT(trajectory.back()["w"].get<double>(), WithinRel(1.0, 1e-12));
 }
 
-TEST_CASE("transience: a scan of measured curves in seconds", "[cli][.slow]") {
+TEST_CASE("transience: the ends of the range separate the fates of a scan", "[cli][.slow]") {
   const std::string curve = std::string(ICLK_DOCS) + "/../figures/data/curves/k4000_s0.curves.csv";
-  const auto start = std::chrono::steady_clock::now();
   const json answer = json_of(
       {"transience", "--curve", curve, "--context", "100", "--lambda-w", "1e-6:0.1:51", "--t-max", "1e6", "--range"});
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  CHECK(seconds.count() < 10.0);
   const json& range = answer["curves"][0]["range"];
   // Each fate on its side of the ends.
   for (const json& row : answer["curves"][0]["rows"]) {
