@@ -216,11 +216,14 @@ class Run {
     return std::move(result_);
   }
 
-  /// Balanced contexts pull w down by 1 - v against a signal of exp(beta): once that is nothing and w < 0, both fall on.
+  /// At w = 0 the gradient pulls w by (c1/N)(q - (1 - v)), whatever the model. Once w < 0 and q < 1 - v, w stays negative
+  /// and beta falls for good; 1e-3 of it, so that the trajectory shows the way. Overlapping items have another signal.
   bool is_in_other_basin(const State& y) const {
-    const bool has_balanced = context_.label_variance < 1.0 || context_.model == LossModel::balanced ||
-                              context_.model == LossModel::balanced_exact;
-    return has_balanced && options_.lambda_beta <= 0.0 && !options_.run_to_t_max && y[0] < 0.0 && y[1] < -40.0;
+    if (options_.run_to_t_max || next_time_ < options_.times.size()) return false;
+    if (options_.lambda_beta > 0.0 || context_.item_dim) return false;
+    const bool balanced = context_.model == LossModel::balanced || context_.model == LossModel::balanced_exact;
+    const double pull = balanced ? 1.0 : 1.0 - context_.label_variance;
+    return y[0] < 0.0 && std::exp(y[1]) < 1e-3 * pull;
   }
 
   /// At the blow-up p = exp(-beta) reaches zero; the intrinsic time left is p/w, exactly so up to a factor 1 - 1/w^2.
