@@ -10,7 +10,7 @@ set format y '%.3f'
 set xlabel 'acquisition time {/:Italic t}_{ICL} = lr × iteration' offset 0, 0.3
 set ylabel 'density over seeds  [1/time]' offset y_offset, 0
 set label 1 '{/:Bold a}' at graph -0.19, 1.02
-set key top right title '{/:Italic β}_0 with sd ' . sd_label
+set key top right title spread_title
 set style fill solid noborder
 plot csv skip 1 using csv_time:csv_density:csv_width with boxes fillcolor rgb pale title 'sampled starts', \
      csv_lines skip 1 using lines_time:lines_exact with lines linecolor rgb blue linewidth 1.7 title 'exact', \

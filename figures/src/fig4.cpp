@@ -3,6 +3,7 @@
 #include <numbers>
 
 #include "figure_parts.hpp"
+#include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
 #include "iclk/theory/attention_flow.hpp"
 #include "iclk/theory/landscape.hpp"
@@ -49,7 +50,8 @@ FigureTables fig4_tables(const FigureOptions& options) {
     const theory::FlowState start{.w = options.w0, .beta = options.beta0 + shift};
     const theory::AttentionFlow to_half = attention_flow(context, start, theory::LogitList{}, {});
     const auto& crossing = to_half.attention_half;
-    const double end = kAfter * (crossing ? crossing->time : to_half.end.time);
+    if (!crossing || !(crossing->time > 0.0)) continue;  // said below when it holds for all of them
+    const double end = kAfter * crossing->time;
     const theory::AttentionFlow flow = attention_flow(context, start, theory::LogitList{},
                                                       {.t_max = end, .run_to_t_max = true, .record_trajectory = true});
     const auto row = [&](const theory::AttentionPoint& point) {
@@ -61,13 +63,18 @@ FigureTables fig4_tables(const FigureOptions& options) {
       gap = 0;
     }
     labels += (labels.empty() ? "" : " ") + format_number(start.beta);
-    if (!crossing) continue;
     add_row(half, row(*crossing), 2);
     numbers.push_back("half of the attention is on the copy at t = " + format_rounded(crossing->time, 4) +
                       " from beta0 = " + format_number(start.beta));
     first = std::min(first, crossing->time);
     last = std::max(last, end);
   }
+  if (half.rows.empty()) {
+    throw field_error("beta0",
+                      "expected a start from which half of the attention comes to the copy later, got beta0 = " +
+                          format_number(options.beta0) + ", w0 = " + format_number(options.w0));
+  }
+  const auto n_starts = static_cast<double>(half.rows.size());
   figure.tables = {loss_grid(landscape), std::move(path), std::move(half)};
   add_log_axis(figure, "t", first / 30.0, last);
   figure.numbers.insert(figure.numbers.end(), {{"beta_min", kBetaLow},
@@ -75,7 +82,7 @@ FigureTables fig4_tables(const FigureOptions& options) {
                                                {"w_min", kWLow},
                                                {"w_max", kWHigh},
                                                {"loss_start", std::numbers::ln2},
-                                               {"n_starts", static_cast<double>(kStartShifts.size())}});
+                                               {"n_starts", n_starts}});
   figure.texts.emplace_back("start_labels", labels);
   figure.texts.emplace_back("palette_colors", palette_text());
   figure.caption = make_theory_caption(

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "figure_parts.hpp"
+#include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
 #include "iclk/theory/acquisition_time.hpp"
 #include "iclk/theory/attention_flow.hpp"
@@ -29,14 +30,23 @@ FigureTables figA1a_tables(const FigureOptions& options) {
     const theory::AcquisitionTower tower =
         acquisition_tower(n_context, {.w = options.w0, .beta = beta0}, theory::ConstantMemorization{});
     const double cold = theory::cold_start_integral(n_context, beta0);
-    const auto ratio = [&](const std::optional<double>& time) {
-      return time && tower.binomial ? Cell(*time / *tower.binomial) : Cell();
+    // Zero where half of the attention is on the copy from the start; too large a number elsewhere is none.
+    const auto shown = [](const std::optional<double>& time) {
+      return time && *time > 0.0 && std::isfinite(*time) ? time : std::nullopt;
     };
-    add_row(table, {beta0, cell(tower.binomial), cell(tower.flow), cell(tower.exact), cell(tower.leading), cold,
-                    2.0 * cold, ratio(tower.exact), ratio(tower.leading), ratio(cold), ratio(2.0 * cold)});
-    for (const auto& time : {tower.binomial, tower.exact}) {
+    const std::optional<double> exact_loss = shown(tower.binomial);
+    const auto ratio = [&](const std::optional<double>& time) {
+      return shown(time) && exact_loss ? Cell(*time / *exact_loss) : Cell();
+    };
+    add_row(table,
+            {beta0, cell(exact_loss), cell(shown(tower.flow)), cell(shown(tower.exact)), cell(shown(tower.leading)),
+             cold, 2.0 * cold, ratio(tower.exact), ratio(tower.leading), ratio(cold), ratio(2.0 * cold)});
+    for (const auto& time : {exact_loss, shown(tower.exact)}) {
       if (time) low = std::min(low, *time), high = std::max(high, *time);
     }
+  }
+  if (!(high > 0.0)) {
+    throw field_error("w0", "expected a start from which attention is acquired, got " + format_number(options.w0));
   }
   std::vector<std::string> numbers;
   for (const double beta0 : {-4.0, -2.0, 0.0, 2.0}) {
@@ -61,8 +71,7 @@ FigureTables figA1a_tables(const FigureOptions& options) {
       "Time at which in-context learning is acquired when the MLP does not memorize (c1 = c2 = 1/2). Circles: gradient "
       "flow on the exact loss (Eq. 21), until half of the attention is on the copy. Solid line: blow-up of Eqs. 7-8, "
       "solved exactly. Dashed: Eq. 11. Dash-dotted: Eq. 37 with its missing factor 1/2; dotted: Eq. 37 as printed. "
-      "Lower "
-      "panel: the formulas over the flow.",
+      "Lower panel: the formulas over the flow.",
       "N = " + format_number(n_context) + ", w0 = " + format_number(options.w0), numbers);
   return figure;
 }

@@ -2,6 +2,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "figure_parts.hpp"
 #include "iclk/core/error.hpp"
@@ -88,9 +89,9 @@ FigureTables figA1b_tables(const FigureOptions& options) {
               gap);
       gap = 0;
     }
-    labels += (labels.empty() ? "" : " ") + format_rounded(wide.beta0_sd, 2);
-    numbers.push_back("sd of beta0 " + format_rounded(wide.beta0_sd, 3) + ": median " +
-                      format_rounded(quantile_of(0.5, wide), 5) + " (lognormal " +
+    labels += (labels.empty() ? "" : " ") + format_rounded(wide.beta0_sd > 0.0 ? wide.beta0_sd : wide.w0_sd, 2);
+    numbers.push_back("sd of beta0 " + format_rounded(wide.beta0_sd, 3) + ", of w0 " + format_rounded(wide.w0_sd, 3) +
+                      ": median " + format_rounded(quantile_of(0.5, wide), 5) + " (lognormal " +
                       format_rounded(quantile(wide_law, 0.5), 5) + "), 99 % below " +
                       format_rounded(quantile_of(0.99, wide), 5) + " (lognormal " +
                       format_rounded(quantile(wide_law, 0.99), 5) + ")");
@@ -103,7 +104,12 @@ FigureTables figA1b_tables(const FigureOptions& options) {
                                                {"n_spreads", static_cast<double>(kSpreads.size())},
                                                {"n_samples", static_cast<double>(kSamples)}});
   figure.texts.emplace_back("spread_labels", labels);
-  figure.texts.emplace_back("sd_label", format_number(options.beta0_sd));
+  std::string spreads;
+  for (const auto& [symbol, sd] :
+       {std::pair{"{/:Italic β}_0", options.beta0_sd}, std::pair{"{/:Italic w}_0", options.w0_sd}}) {
+    if (sd > 0.0) spreads += (spreads.empty() ? "" : ", ") + std::string(symbol) + ": sd " + format_number(sd);
+  }
+  figure.texts.emplace_back("spread_title", spreads);
   add_log_axis(figure, "t", times.low, times.high);
   figure.caption = make_theory_caption(
       "figA1b: acquisition times over random starts (Fig. A.1b of the paper)",

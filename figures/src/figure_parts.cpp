@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cmath>
 #include <cstdio>
 #include <set>
@@ -127,6 +128,7 @@ void add_levels(FigureTables& figure, const std::vector<Level>& levels) {
 }
 
 void add_log_axis(FigureTables& figure, const std::string& name, double low, double high, double margin) {
+  assert(low > 0.0 && high >= low && std::isfinite(high));
   low /= margin;
   high *= margin;
   const int first = static_cast<int>(std::floor(std::log10(low)));

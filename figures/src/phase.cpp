@@ -50,7 +50,7 @@ struct Column {
 struct Memorization {
   double items_low = 0.0, items_high = 0.0;  ///< range of K drawn
   std::vector<double> items;                 ///< K at which P is listed
-  std::function<Column(double n_context, double excess)> column;
+  std::function<Column(double n_context, std::optional<double> excess)> column;
   std::function<std::vector<double>(double n_context)> probabilities;  ///< [items]
 };
 
@@ -88,9 +88,13 @@ Runs runs_of(const std::vector<Level>& levels) {
   return result;
 }
 
+/// False where the start has blown up in numbers: zero, infinite or not a number.
+bool is_requirement(double required) { return required > 0.0 && std::isfinite(required); }
+
 Boundary boundary_of(const Runs& runs, const std::vector<double>& required) {
   std::vector<theory::ThresholdPoint> points;
   for (std::size_t i = 0; i < required.size(); ++i) {
+    if (!is_requirement(required[i])) return {{}, !(required[i] <= 0.0)};
     points.push_back({runs.runs[i].n_items, runs.runs[i].infinity, required[i]});
   }
   const theory::Threshold found = threshold_from_curves(points, {.extrapolate = false});
@@ -137,13 +141,15 @@ std::vector<double> required_by_shares(const theory::CurveFlow& flow, const theo
   return required;
 }
 
-Column measured_column(const Runs& runs, const theory::StartDistribution& start, double n_context, double excess) {
+Column measured_column(const Runs& runs, const theory::StartDistribution& start, double n_context,
+                       std::optional<double> excess) {
   const std::vector<theory::CurveFlow> flows = flows_of(runs, n_context);
   std::vector<std::vector<double>> by_shares;  // [run][share]
   std::vector<double> exact_loss;              // [run]
   for (const theory::CurveFlow& flow : flows) {
     by_shares.push_back(required_by_shares(flow, start));
-    exact_loss.push_back(flow.required_integral({.w = start.w0_mean, .beta = start.beta0_mean}) + excess);
+    if (!excess) continue;
+    exact_loss.push_back(flow.required_integral({.w = start.w0_mean, .beta = start.beta0_mean}) + *excess);
   }
   Column column;
   for (std::size_t i = 0; i < kShares.size(); ++i) {
@@ -151,9 +157,10 @@ Column measured_column(const Runs& runs, const theory::StartDistribution& start,
     for (const std::vector<double>& run : by_shares) required.push_back(run[i]);
     column.shares[i] = boundary_of(runs, required);
   }
-  column.exact_loss = boundary_of(runs, exact_loss);
+  if (excess) column.exact_loss = boundary_of(runs, exact_loss);
   if (runs.law.exponent.value) {
-    column.leading = fit::x_at(runs.law, theory::acquisition_integral_leading(n_context, start.beta0_mean)).value;
+    const double leading = theory::acquisition_integral_leading(n_context, start.beta0_mean);
+    if (is_requirement(leading)) column.leading = fit::x_at(runs.law, leading).value;
   }
   return column;
 }
@@ -182,7 +189,9 @@ Memorization measured_memorization(std::span<const MeasuredCurve> curves, const 
   for (const Level& level : levels) result.items.push_back(level.n_items);
   result.items_low = levels.front().n_items;
   result.items_high = levels.back().n_items;
-  result.column = [=](double n_context, double excess) { return measured_column(runs, start, n_context, excess); };
+  result.column = [=](double n_context, std::optional<double> excess) {
+    return measured_column(runs, start, n_context, excess);
+  };
   result.probabilities = [=](double n_context) { return measured_probabilities(runs, levels, start, n_context); };
   return result;
 }
@@ -193,11 +202,12 @@ Memorization law_memorization(const theory::StartDistribution& start) {
   result.items_high = kLawItemsHigh;
   for (double k = kLawItemsLow; k < 1.01 * kLawItemsHigh; k *= std::sqrt(10.0)) result.items.push_back(std::round(k));
   const auto boundary = [](double required) {
+    if (!is_requirement(required)) return Boundary{{}, !(required <= 0.0)};
     const double n_items = theory::threshold_from_law(kLaw.prefactor, kLaw.nu, required);
     if (n_items < kLawItemsLow || n_items > kLawItemsHigh) return Boundary{{}, n_items > kLawItemsHigh};
     return Boundary{n_items};
   };
-  result.column = [=](double n_context, double excess) {
+  result.column = [=](double n_context, std::optional<double> excess) {
     const double mean = theory::acquisition_integral_exact(n_context, start.beta0_mean, start.w0_mean, kC2);
     const bool spread = start.beta0_sd > 0.0 || start.w0_sd > 0.0;
     Column column;
@@ -205,9 +215,8 @@ Memorization law_memorization(const theory::StartDistribution& start) {
       column.shares[i] =
           boundary(spread ? theory::acquisition_quantile(0.01 * kShares[i], n_context, start, kC2) : mean);
     }
-    column.exact_loss = boundary(mean + excess);
-    column.leading = theory::threshold_from_law(kLaw.prefactor, kLaw.nu,
-                                                theory::acquisition_integral_leading(n_context, start.beta0_mean));
+    if (excess) column.exact_loss = boundary(mean + *excess);
+    column.leading = boundary(theory::acquisition_integral_leading(n_context, start.beta0_mean)).n_items;
     return column;
   };
   result.probabilities = [=, items = result.items](double n_context) {
@@ -222,12 +231,14 @@ Memorization law_memorization(const theory::StartDistribution& start) {
 
 /// What the exact loss needs beyond the blow-up of Eqs. 7-8 until half of the attention is on the copy, for an MLP that
 /// does not memorize; it hardly depends on anything (docs/equations.md, "The loss, exactly").
-double exact_loss_excess(double n_context, const theory::StartDistribution& start) {
+/// Empty for a start that has half of its attention there, or never gets it.
+std::optional<double> exact_loss_excess(double n_context, const theory::StartDistribution& start) {
   const theory::FlowState mean{.w = start.w0_mean, .beta = start.beta0_mean};
   const theory::AttentionFlow flow =
       attention_flow({.model = theory::LossModel::binomial, .n_context = n_context}, mean, theory::LogitList{});
-  if (!flow.attention_half) throw field_error("beta0", "the exact loss does not acquire from this start");
-  return flow.attention_half->time - theory::acquisition_integral_exact(n_context, mean.beta, mean.w, kC2);
+  const double blow_up = theory::acquisition_integral_exact(n_context, mean.beta, mean.w, kC2);
+  if (!flow.attention_half || !(flow.attention_half->time > 0.0) || std::isinf(blow_up)) return std::nullopt;
+  return flow.attention_half->time - blow_up;
 }
 
 }  // namespace

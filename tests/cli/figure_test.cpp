@@ -40,3 +40,20 @@ TEST_CASE("figure: spreads below zero are refused", "[cli][errors]") {
     CHECK_THAT(run.err, StartsWith(option + ": expected a number from 0 to 300, got \"-0.1\""));
   }
 }
+
+TEST_CASE("figure: starts beyond every picture are refused or drawn without what does not exist", "[cli][errors]") {
+  const TemporaryFolder folder;
+  const auto drawn = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "figure");
+    arguments.insert(arguments.end(), {"--out", (folder / "out").string()});
+    return run_program(arguments);
+  };
+  const ProgramRun attended = drawn({"fig4", "--beta0", "8", "--w0", "5"});
+  CHECK(attended.status == 2);
+  CHECK(attended.err ==
+        "beta0: expected a start from which half of the attention comes to the copy later, got beta0 = 8, w0 = 5\n");
+  CHECK(drawn({"figA1a", "--w0", "-200"}).status == 0);
+  CHECK_THAT(read_file(folder / "out/figA1a.csv"), !ContainsSubstring("inf") && !ContainsSubstring("nan"));
+  CHECK(drawn({"figA1b", "--beta0-sd", "0", "--w0-sd", "0.5"}).status == 0);
+  CHECK_THAT(read_file(folder / "out/figA1b.txt"), ContainsSubstring("of w0 0.5"));
+}
