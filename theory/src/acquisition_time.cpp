@@ -1,13 +1,13 @@
 #include "iclk/theory/acquisition_time.hpp"
 
 #include <cmath>
-#include <limits>
 #include <numbers>
 #include <utility>
 #include <vector>
 
 #include "arguments.hpp"
 #include "exact_blow_up.hpp"
+#include "infinity.hpp"
 #include "order_parameter_grid.hpp"
 
 namespace iclk::theory {
@@ -15,7 +15,6 @@ namespace {
 
 constexpr double kSqrtTwoPi = 2.5066282746310005024157652848110453;
 constexpr double kSqrtHalfPi = kSqrtTwoPi / 2.0;
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// exp(x^2 scale) to rounding, scale a power of two: the rounding error of x*x, which exp would magnify by x^2, is
 /// kept.

@@ -12,14 +12,12 @@
 #include "context_average.hpp"
 #include "flow_integrator.hpp"
 #include "iclk/core/logistic.hpp"
+#include "infinity.hpp"
 #include "leading_descent.hpp"
 #include "memorization_source.hpp"
 
 namespace iclk::theory {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kLastTime = 1e300;  // beyond it the time itself would overflow
 
 /// w, beta, x and u with t = time_unit (exp(x) - 1) and tau = time_unit (exp(u) - 1), the MLP's own time.
 using State = std::array<double, 4>;

@@ -6,11 +6,11 @@
 #include <limits>
 
 #include "iclk/theory/acquisition_time.hpp"
+#include "infinity.hpp"
 
 namespace iclk::theory {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 /// A step stands when the last terms of its series change the blow-up by less than this share of its time; the first

@@ -21,9 +21,6 @@ constexpr std::size_t kW = 0, kTime = 1, kTau = 2, kLogOdds = 3;
 /// Odds at which nothing is left for the other items, in double precision.
 constexpr double kFullAttention = 800.0;
 
-/// Times beyond this leave the range of doubles before w can change again.
-constexpr double kLastTime = 1e300;
-
 /// What the MLP contributes at one tau.
 struct Memorization {
   double c1;        // pull on w at w = 0
@@ -39,7 +36,7 @@ struct DecaySource {
   }
 };
 
-struct FunctionSource {
+struct MemorizationFunctionSource {
   const MemorizationFunctions& functions;
   Memorization operator()(double tau) const {
     const double known = std::min(tau, functions.end_time);  // trial steps go further
@@ -204,7 +201,7 @@ void validate(const FadeOptions& options) {
 FadeResult integrate_fade(const FadePoint& start, const MemorizationFunctions& functions, double lambda_w,
                           const FadeOptions& options) {
   if (!functions.c1 || !functions.c3) throw field_error("functions", "expected both c1 and c3");
-  return integrate(start, FunctionSource{functions}, functions.end_time, lambda_w, options);
+  return integrate(start, MemorizationFunctionSource{functions}, functions.end_time, lambda_w, options);
 }
 
 FadeResult integrate_fade(const FadePoint& start, const MemorizationDecay& decay, double lambda_w,

@@ -20,6 +20,9 @@
 
 namespace iclk::theory {
 
+/// Beyond this the time itself would overflow; nothing that a double can resolve happens there.
+inline constexpr double kLastTime = 1e300;
+
 struct StepControl {
   double rel_tol = 1e-10;     ///< local relative error per step
   double abs_tol = 1e-12;     ///< local absolute error per step

@@ -40,9 +40,6 @@ struct CurveSource {
   }
 };
 
-/// Beyond this the time itself would overflow; nothing that a double can resolve happens there.
-constexpr double kLastTime = 1e300;
-
 /// Eqs. 7-8 per unit of x.
 template <class Source>
 struct System {

@@ -8,11 +8,11 @@
 
 #include "adaptive_quadrature.hpp"
 #include "arguments.hpp"
+#include "infinity.hpp"
 
 namespace iclk::theory {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 double start_of(const HomogeneousLaw& law) { return -std::log(law.c1_start); }
 
 /// [(start + d)^a - start^a]/a, the logarithm of 1 + d/start at a = 0.

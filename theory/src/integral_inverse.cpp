@@ -8,9 +8,9 @@
 namespace iclk::theory {
 namespace {
 
-constexpr double kTolerance = 1e-12;  // relative to the time
-constexpr double kRounding = 4e-16;   // of I_K: no time can be known better than that allows
-constexpr int kDeepest = 8;           // halvings of one interval of the curve
+constexpr double kTolerance = 1e-12;         // relative to the time
+constexpr double kIntegralRounding = 4e-16;  // of I_K: no time can be known better than that allows
+constexpr int kDeepest = 8;                  // halvings of one interval of the curve
 
 }  // namespace
 
@@ -53,7 +53,7 @@ void IntegralInverse::add_pieces(const Curve& c1, double before, double t0, doub
     const double t = t0 + u * (t1 - t0);
     const double integral = before + 2.0 * c1.integral(t);
     const double error = std::abs(piece.time(integral) - t);
-    worst = std::max(worst, error / (kTolerance * t + kRounding * integral / c1(t)));
+    worst = std::max(worst, error / (kTolerance * t + kIntegralRounding * integral / c1(t)));
     smooth = smooth && std::isfinite(error);
   }
   if (!smooth) worst = std::numeric_limits<double>::infinity();

@@ -12,11 +12,10 @@
 
 #include "adaptive_quadrature.hpp"
 #include "arguments.hpp"
+#include "infinity.hpp"
 
 namespace iclk::theory {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// Terms that are added one by one. After 20 000 the first term that the Euler-Maclaurin formula leaves out,
 /// F'''(f)/720, is below 1e-15 F(f) for every exponent up to 10, and F(f) itself is nothing beyond.

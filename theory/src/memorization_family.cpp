@@ -7,11 +7,10 @@
 #include <vector>
 
 #include "arguments.hpp"
+#include "infinity.hpp"
 
 namespace iclk::theory {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 void require_shape(MemorizationKind kind, double shape) {
   switch (kind) {

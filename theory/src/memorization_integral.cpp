@@ -13,7 +13,7 @@ namespace iclk::theory {
 namespace {
 
 /// A tail below this share of the measured part is lost in the rounding of the sum over samples.
-constexpr double kRounding = 1e-12;
+constexpr double kNegligibleTail = 1e-12;
 
 /// From this value of h = 1/p on down the tail is called exponential: the two estimates differ by 5 %.
 constexpr double kExponentialShape = 0.05;
@@ -195,9 +195,9 @@ MemorizationIntegral memorization_integral(const Curve& c1, const TailOptions& o
     }
   }
   // Above slope 2 even the power tail is less than 2 c1 t_m.
-  if (c1.values().back() * result.end_time <= kRounding * result.measured && (!fit || result.log_slope > 2.0)) {
+  if (c1.values().back() * result.end_time <= kNegligibleTail * result.measured && (!fit || result.log_slope > 2.0)) {
     tail = {TailModel::none, 0.0, 0.0, 0.0};
-  } else if (tail.high && *tail.high <= kRounding * result.measured) {
+  } else if (tail.high && *tail.high <= kNegligibleTail * result.measured) {
     tail = {TailModel::none, 0.0, 0.0, 0.0};
   }
 

@@ -15,7 +15,7 @@ using Terms = std::array<double, kTerms>;
 /// Share of s by which the blow-up may move through one approximated interval.
 constexpr double kTolerance = 1e-10;
 
-constexpr double kRounding = 1e-15;
+constexpr double kNegligibleTerm = 1e-15;
 
 /// A function with its singularity no closer than h/kStepFraction to the start of a step h has Legendre coefficients
 /// on it that fall as kDecay^-n: kDecay = x + sqrt(x^2 - 1), x = 2/kStepFraction - 1.
@@ -212,7 +212,7 @@ OrderParameterTree::Node make_node(const Interval& interval) {
   // What is left of a constant c2 in the higher terms is rounding.
   Terms legendre = interval.legendre;
   for (int n = 1; n < kTerms; ++n) {
-    if (std::abs(legendre[n]) < kRounding * (2 * n + 1)) legendre[n] = 0.0;
+    if (std::abs(legendre[n]) < kNegligibleTerm * (2 * n + 1)) legendre[n] = 0.0;
   }
   OrderParameterTree::Node node;
   node.c2 = in_powers(legendre);

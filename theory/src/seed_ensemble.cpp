@@ -13,11 +13,11 @@
 
 #include "arguments.hpp"
 #include "iclk/theory/acquisition_time.hpp"
+#include "infinity.hpp"
 
 namespace iclk::theory {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kWidest = 10.0;  // standard deviations: exp(-50) is left out
 /// d ln X/d w0 = -0.8, d ln X/d beta0 = -1 at the origin: over which start the required I_K spreads more.
 constexpr double kWeightOfW0 = 0.8;

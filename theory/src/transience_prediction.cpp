@@ -4,7 +4,6 @@
 #include <boost/math/tools/roots.hpp>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <utility>
 
@@ -12,12 +11,11 @@
 #include "iclk/core/error.hpp"
 #include "iclk/theory/attention_flow.hpp"
 #include "iclk/theory/exact_solution.hpp"
+#include "infinity.hpp"
 #include "order_parameter_grid.hpp"
 
 namespace iclk::theory {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// c3 of the curves, or of equal logits.
 Curve c3_of(const OrderParameterCurves& curves) {
