@@ -1,47 +1,52 @@
 #include "iclk/fit/sigmoid.hpp"
 
-#include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <unsupported/Eigen/LevenbergMarquardt>
 
 #include "iclk/core/error.hpp"
 #include "iclk/core/logistic.hpp"
 #include "iclk/core/run_info.hpp"
-#include "iclk/fit/least_squares.hpp"
+#include "iclk/fit/nonlinear_least_squares.hpp"
 
 namespace iclk::fit {
 namespace {
 
-constexpr Eigen::Index kParameters = 4;  // log10 K*, slope, floor, rise
+constexpr std::size_t kParameters = 4;  // log10 K*, slope, floor, rise
 
-struct Residuals : Eigen::DenseFunctor<double> {
-  Residuals(const Eigen::VectorXd& x_values, const Eigen::VectorXd& y_values)
-      : Eigen::DenseFunctor<double>(static_cast<int>(kParameters), static_cast<int>(x_values.size())),
-        x(x_values),
-        y(y_values) {}
+/// accuracy at x = log10 K, and its derivatives by the parameters in their order above.
+void sigmoid_values(std::span<const double> x, std::span<const double> p, std::span<double> values) {
+  for (std::size_t i = 0; i < x.size(); ++i) values[i] = p[2] + p[3] * sigmoid(p[1] * (x[i] - p[0]));
+}
 
-  int operator()(const Eigen::VectorXd& p, Eigen::VectorXd& residual) const {
-    for (Eigen::Index i = 0; i < x.size(); ++i) residual[i] = p[2] + p[3] * sigmoid(p[1] * (x[i] - p[0])) - y[i];
-    return 0;
+void sigmoid_derivatives(std::span<const double> x, std::span<const double> p, std::span<double> jacobian) {
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double d = x[i] - p[0];
+    const double s = sigmoid(p[1] * d);
+    const double derivative = p[3] * s * sigmoid(-p[1] * d);
+    const auto row = jacobian.subspan(i * kParameters, kParameters);
+    row[0] = -p[1] * derivative;
+    row[1] = d * derivative;
+    row[2] = 1.0;
+    row[3] = s;
   }
+}
 
-  int df(const Eigen::VectorXd& p, Eigen::MatrixXd& jacobian) const {
-    for (Eigen::Index i = 0; i < x.size(); ++i) {
-      const double d = x[i] - p[0];
-      const double s = sigmoid(p[1] * d);
-      const double derivative = p[3] * s * sigmoid(-p[1] * d);
-      jacobian.row(i) << -p[1] * derivative, d * derivative, 1.0, s;
-    }
-    return 0;
+/// Every parameter moves the fitted accuracies: a column of derivatives that vanishes belongs to one without influence.
+bool all_have_influence(std::span<const double> x, std::span<const double> p) {
+  constexpr double kNoInfluence = 1e-9;
+  std::vector<double> jacobian(x.size() * kParameters);
+  sigmoid_derivatives(x, p, jacobian);
+  for (std::size_t j = 0; j < kParameters; ++j) {
+    double sum = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) sum += jacobian[i * kParameters + j] * jacobian[i * kParameters + j];
+    if (!(std::sqrt(sum) > kNoInfluence)) return false;
   }
-
-  Eigen::VectorXd x, y;  // [n] each
-};
+  return true;
+}
 
 /// Floor and rise from the first and last level means, K* where the means pass half of it, slope from the span.
-Eigen::VectorXd start(const std::vector<double>& x, const std::vector<double>& mean) {
+std::vector<double> start(const std::vector<double>& x, const std::vector<double>& mean) {
   const auto [least, most] = std::minmax_element(mean.begin(), mean.end());
   const bool rises = mean.back() >= mean.front();
   const double half = *least + (*most - *least) / 2;
@@ -53,31 +58,7 @@ Eigen::VectorXd start(const std::vector<double>& x, const std::vector<double>& m
     }
   }
   constexpr double kSpans = 8;  // the sigmoid goes from 2 % to 98 % over 8/slope
-  Eigen::VectorXd p(kParameters);
-  p << center, (rises ? 2 : -2) * kSpans / (x.back() - x.front()), *least, *most - *least;
-  return p;
-}
-
-std::string_view words(Eigen::LevenbergMarquardtSpace::Status status) {
-  using namespace Eigen::LevenbergMarquardtSpace;
-  switch (status) {
-    case RelativeReductionTooSmall:
-    case FtolTooSmall:
-      return "no further reduction of the sum of squares";
-    case RelativeErrorTooSmall:
-    case XtolTooSmall:
-      return "no further change of the parameters";
-    case RelativeErrorAndReductionTooSmall:
-      return "no further change of parameters and sum of squares";
-    case CosinusTooSmall:
-    case GtolTooSmall:
-      return "the gradient vanishes";
-    case TooManyFunctionEvaluation:
-      return "too many evaluations";
-    default:
-      break;
-  }
-  return "improper input";
+  return {center, (rises ? 2 : -2) * kSpans / (x.back() - x.front()), *least, *most - *least};
 }
 
 struct Levels {
@@ -135,76 +116,45 @@ SigmoidFit fit_sigmoid(std::span<const AccuracyPoint> points) {
                            std::to_string(levels.x.size()));
     return fit;
   }
-  const auto n = static_cast<Eigen::Index>(points.size());
-  Eigen::VectorXd x(n), y(n);  // [n]
-  for (Eigen::Index i = 0; i < n; ++i) {
-    x[i] = std::log10(points[static_cast<std::size_t>(i)].n_items);
-    y[i] = points[static_cast<std::size_t>(i)].accuracy;
+  std::vector<double> x, y;  // [n]
+  for (const AccuracyPoint& point : points) {
+    x.push_back(std::log10(point.n_items));
+    y.push_back(point.accuracy);
   }
-  if (!(y.maxCoeff() > y.minCoeff())) {
+  const auto [least, most] = std::minmax_element(y.begin(), y.end());
+  if (!(*most > *least)) {
     fit.outcome = SigmoidOutcome::constant;
     fit.warnings.emplace_back("every accuracy is the same: no transition");
     return fit;
   }
-  Residuals residuals(x, y);
-  Eigen::LevenbergMarquardt<Residuals> solver(residuals);
-  constexpr double kTolerance = 1e-15;
+  const auto model = [&](std::span<const double> p, std::span<double> values) { sigmoid_values(x, p, values); };
+  const auto jacobian = [&](std::span<const double> p, std::span<double> rows) { sigmoid_derivatives(x, p, rows); };
   constexpr int kEvaluations = 2000;
-  solver.setFtol(kTolerance);
-  solver.setXtol(kTolerance);
-  solver.setMaxfev(kEvaluations);
-  Eigen::VectorXd p = start(levels.x, levels.mean);
-  const auto status = solver.minimize(p);
-  fit.solver = words(status);
-  const bool stopped_well = status != Eigen::LevenbergMarquardtSpace::TooManyFunctionEvaluation &&
-                            status != Eigen::LevenbergMarquardtSpace::ImproperInputParameters && p.allFinite();
-  if (!stopped_well) {
+  constexpr double kRank = 1e-7;
+  const NonlinearFit solved = fit_nonlinear_least_squares(model, jacobian, y, start(levels.x, levels.mean),
+                                                          {.max_evaluations = kEvaluations, .rank_tolerance = kRank});
+  fit.solver = words(solved.stop);
+  if (solved.outcome == NonlinearOutcome::evaluation_limit || solved.outcome == NonlinearOutcome::not_finite ||
+      solved.outcome == NonlinearOutcome::stalled) {
     fit.outcome = SigmoidOutcome::not_converged;
     fit.warnings.push_back("the sigmoid did not converge: " + fit.solver);
     return fit;
   }
-  Eigen::MatrixXd jacobian(n, kParameters);
-  residuals.df(p, jacobian);
-  // Unit columns, so that the rank does not depend on units; a vanishing column is a parameter without influence.
-  const Eigen::VectorXd norms = jacobian.colwise().norm();
-  constexpr double kNoInfluence = 1e-9;
-  bool identified = norms.minCoeff() > kNoInfluence && p[0] >= x.minCoeff() && p[0] <= x.maxCoeff();
-  Eigen::MatrixXd inverse;
-  if (identified) {
-    const Eigen::MatrixXd scaled = jacobian * norms.cwiseInverse().asDiagonal();
-    Eigen::ColPivHouseholderQR<Eigen::MatrixXd> qr(scaled);
-    constexpr double kRank = 1e-7;
-    qr.setThreshold(kRank);
-    identified = qr.rank() == kParameters;
-    if (identified) inverse = (scaled.transpose() * scaled).inverse();
-  }
-  if (!identified) {
+  const std::vector<double>& p = solved.parameters;
+  if (solved.outcome == NonlinearOutcome::not_identified || !all_have_influence(x, p) || p[0] < levels.x.front() ||
+      p[0] > levels.x.back()) {
     fit.outcome = SigmoidOutcome::not_identified;
     fit.warnings.emplace_back(
         "the accuracies do not determine the sigmoid: it is a step between two K, or lies outside the measured K");
     return fit;
   }
-  Eigen::VectorXd residual(n);
-  residuals(p, residual);
-  fit.degrees_of_freedom = static_cast<double>(n - kParameters);
-  fit.outcome = n > kParameters ? SigmoidOutcome::fitted : SigmoidOutcome::saturated;
-  Eigen::VectorXd half = Eigen::VectorXd::Zero(kParameters);
-  if (n > kParameters) {
-    const double variance = residual.squaredNorm() / fit.degrees_of_freedom;
-    fit.residual_sd = std::sqrt(variance);
-    const double t = student_t_quantile(0.975, fit.degrees_of_freedom);
-    half = t * (variance * inverse.diagonal().array()).sqrt() / norms.array();
-  } else {
+  fit.degrees_of_freedom = solved.degrees_of_freedom;
+  fit.residual_sd = solved.residual_sd;
+  fit.outcome = solved.outcome == NonlinearOutcome::fitted ? SigmoidOutcome::fitted : SigmoidOutcome::saturated;
+  if (fit.outcome == SigmoidOutcome::saturated) {
     fit.warnings.emplace_back("as many runs as parameters: the sigmoid passes through them and has no errors");
   }
-  const auto estimate = [&](Eigen::Index j) {
-    Estimate e{.value = p[j], .low = {}, .high = {}};
-    if (fit.residual_sd) {
-      e.low = p[j] - half[j];
-      e.high = p[j] + half[j];
-    }
-    return e;
-  };
+  const auto estimate = [&](std::size_t j) { return solved.parameter_interval[j]; };
   fit.log10_k_star = estimate(0);
   fit.slope = estimate(1);
   fit.floor = estimate(2);
