@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "common_shape.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
 #include "iclk/fit/least_squares.hpp"
@@ -14,30 +15,6 @@
 
 namespace iclk::fit {
 namespace {
-
-// A curve takes part in the bracket of the common tail when its last c1 is within this factor of the lowest level:
-// chosen, the tail's shape hardly changes over it. A curve that reaches further down than that knows its tail better.
-constexpr double kNearEnd = 2.0;
-
-// Upper end of a common tail that is known from the shape alone, in units of the power estimate: a logarithmic tail of
-// degree 3 (docs/equations.md, Tails).
-constexpr double kLogarithmicFactor = 4.0;
-
-// Levels below which less than about this part of the integral is left carry no information on it.
-constexpr double kNegligible = 1e-4;
-
-enum class TailEnd { low, value, high };
-
-struct CommonTail {
-  double low = 0.0, value = 0.0, high = 0.0;  // 2 integral of c1 beyond (t, c1), in units of 2 c1 t
-  bool resolved = true;
-  double at(TailEnd end) const { return end == TailEnd::low ? low : end == TailEnd::value ? value : high; }
-};
-
-/// I_K(t_m). Before the first sample c1 is taken to be what it is there.
-double measured_integral(const TruncatedCurve& curve) {
-  return 2 * (curve.c1.start_time() * curve.c1.values().front() + curve.c1.total_integral());
-}
 
 void check(std::span<const TruncatedCurve> curves) {
   for (std::size_t k = 0; k < curves.size(); ++k) {
@@ -68,134 +45,6 @@ void check(std::span<const TruncatedCurve> curves) {
                                                  ", got " + format_number(*infinity.value));
     }
   }
-}
-
-PowerLawPoint truncated_point(const TruncatedCurve& curve) {
-  return {.x = curve.n_items, .y = measured_integral(curve), .low = {}};
-}
-
-bool has_bracket(const TruncatedCurve& curve) { return curve.infinity.value.has_value(); }
-
-/// The point of a curve whose tail comes from that curve alone. Without a central value only the lower bound is known.
-PowerLawPoint single_point(const TruncatedCurve& curve) {
-  PowerLawPoint point = truncated_point(curve);
-  const double measured = point.y;
-  if (!has_bracket(curve)) {
-    if (curve.infinity.low) point.y = std::max(measured, *curve.infinity.low);
-    point.low = measured;
-    return point;
-  }
-  point.y = *curve.infinity.value;
-  if (curve.infinity.low) point.low = std::min(*curve.infinity.low, point.y);
-  if (curve.infinity.high) {
-    point.high = std::max(*curve.infinity.high, point.y);
-  } else if (!point.low) {
-    point.low = std::min(measured, point.y);  // a value without ends: unresolved above
-  }
-  return point;
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  if (values.size() % 2 == 1) return *middle;
-  return (*middle + *std::max_element(values.begin(), middle)) / 2;
-}
-
-struct ShapeInput {
-  std::vector<std::size_t> used;  // indices of the curves that reach below the top level
-  std::vector<LevelTimes> times;  // [used]
-  std::vector<double> end_c1;     // [used], monotone
-  std::vector<double> log_levels;
-  double lowest = 0.0;
-};
-
-ShapeInput shape_input(std::span<const TruncatedCurve> curves, const MemorizationLawOptions& options) {
-  ShapeInput input;
-  std::vector<std::vector<double>> monotone;
-  const double log_top = std::log(options.top_level);
-  double log_lowest = 0;
-  double log_floor = 0;
-  for (std::size_t k = 0; k < curves.size(); ++k) {
-    std::vector<double> values = monotone_log_values(curves[k].c1);
-    // A curve has to pass the top level within its samples, with something left of it below.
-    if (values.front() < log_top || values.back() > log_top - 0.1) continue;
-    log_lowest = std::min(log_lowest, values.back());
-    double floor = values.back();
-    const auto times = curves[k].c1.times();
-    for (std::size_t i = 1; i < values.size(); ++i) {
-      if (std::exp(values[i]) * times[i] < kNegligible * curves[k].c1.total_integral() && values[i] < log_top) {
-        floor = values[i];
-        break;
-      }
-    }
-    log_floor = std::min(log_floor, floor);
-    input.used.push_back(k);
-    input.end_c1.push_back(std::exp(values.back()));
-    monotone.push_back(std::move(values));
-  }
-  if (input.used.empty()) return input;
-  input.lowest = std::exp(log_lowest);
-  const double bottom = std::max(log_lowest, log_floor);
-  for (int j = 0; j < options.n_levels; ++j) {
-    input.log_levels.push_back(log_top + (bottom - log_top) * j / (options.n_levels - 1));
-  }
-  input.log_levels.back() = bottom;
-  for (std::size_t u = 0; u < input.used.size(); ++u) {
-    const TruncatedCurve& curve = curves[input.used[u]];
-    input.times.push_back(level_times(curve.c1, monotone[u], curve.n_items, input.log_levels));
-  }
-  return input;
-}
-
-/// The tail beyond the lowest level in units of 2 c1 t there: the median of what the curves that got that far say of
-/// themselves, when most of them say it with an upper end. Otherwise the shape, which averages over the curves, may
-/// still resolve what a single curve cannot: its power continuation 1/(s - 1), below it the exponential one 1/s.
-CommonTail common_tail(std::span<const TruncatedCurve> curves, const ShapeInput& input, double slope) {
-  std::vector<double> low, value, high;
-  const double bottom = std::exp(input.log_levels.back());
-  for (std::size_t u = 0; u < input.used.size(); ++u) {
-    const TruncatedCurve& curve = curves[input.used[u]];
-    if (std::abs(std::log(input.end_c1[u] / bottom)) > std::log(kNearEnd) || !has_bracket(curve)) continue;
-    const PowerLawPoint point = single_point(curve);
-    const double measured = measured_integral(curve);
-    const double unit = 2 * input.end_c1[u] * curve.c1.end_time();
-    const auto part = [&](double infinity) { return std::max(infinity - measured, 0.0) / unit; };
-    value.push_back(part(point.y));
-    low.push_back(part(point.low.value_or(point.y)));
-    if (point.high) high.push_back(part(*point.high));
-  }
-  if (2 * high.size() > value.size()) {
-    const double middle = median(value);
-    return {std::min(median(low), middle), middle, std::max(median(high), middle), true};
-  }
-  // A slope of 1 or less has no finite power tail; up to 1.1 the estimate would exceed ten times 2 c1 t.
-  CommonTail tail{.low = 1 / slope};
-  tail.resolved = slope > 1.1;
-  tail.value = tail.resolved ? 1 / (slope - 1) : 2 * tail.low;
-  tail.high = kLogarithmicFactor * tail.value;
-  return tail;
-}
-
-/// I_K(infinity) of each curve: from the shape, or from the curve itself where it reaches far below the shape's end.
-std::vector<double> integrals(std::span<const TruncatedCurve> curves, const ShapeInput& input, const SharedShape& shape,
-                              double slope, const CommonTail& tail, TailEnd end) {
-  std::vector<double> values;
-  const double bottom = std::exp(input.log_levels.back());
-  for (std::size_t u = 0; u < input.used.size(); ++u) {
-    const TruncatedCurve& curve = curves[input.used[u]];
-    if (input.end_c1[u] < bottom / kNearEnd && has_bracket(curve) && curve.infinity.high) {
-      const PowerLawPoint point = single_point(curve);
-      values.push_back(end == TailEnd::value ? point.y
-                       : end == TailEnd::low ? point.low.value_or(point.y)
-                                             : *point.high);
-      continue;
-    }
-    const Extension extension = extend(shape, input.times[u], u, slope);
-    values.push_back(measured_integral(curve) + extension.integral +
-                     2 * extension.end_c1 * extension.end_time * tail.at(end));
-  }
-  return values;
 }
 
 std::size_t distinct_items(std::span<const TruncatedCurve> curves, const ShapeInput& input) {

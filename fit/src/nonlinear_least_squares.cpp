@@ -61,8 +61,8 @@ struct Residuals : Eigen::DenseFunctor<double> {
     return jacobian.allFinite() ? 0 : -1;
   }
 
-  /// Central difference of sixth order. Truncation h^6 and rounding 1e-16/h balance at h = (1e-16)^(1/7) = 5e-3; a tenth of
-  /// that is taken since a model may vary on a smaller scale than its parameter (the place of a peak).
+  /// Central difference of sixth order. Truncation h^6 and rounding 1e-16/h balance at h = (1e-16)^(1/7) = 5e-3; a
+  /// tenth of that is taken since a model may vary on a smaller scale than its parameter (the place of a peak).
   Eigen::VectorXd difference(const Eigen::VectorXd& b, Eigen::Index j) const {
     constexpr double kStep = 5e-4;
     constexpr double kWeights[] = {45.0 / 60, -9.0 / 60, 1.0 / 60};
@@ -143,9 +143,9 @@ double tangent_part(const Eigen::HouseholderQR<Eigen::MatrixXd>& qr, const Eigen
   return (qr.householderQ().adjoint() * residual).head(qr.matrixQR().cols()).norm();
 }
 
-/// The sum of squares is flat at its minimum: to double precision it cannot tell parameters apart that differ by 1e-8 of
-/// their errors. The tangent part of the residuals vanishes there linearly, so Gauss-Newton steps follow as long as they
-/// reduce it and the sum does not rise beyond its rounding.
+/// The sum of squares is flat at its minimum: to double precision it cannot tell parameters apart that differ by 1e-8
+/// of their errors. The tangent part of the residuals vanishes there linearly, so Gauss-Newton steps follow as long as
+/// they reduce it and the sum does not rise beyond its rounding.
 void refine(const Residuals& residuals, Eigen::VectorXd& b) {
   constexpr int kSteps = 50;
   constexpr double kSumRounding = 1e-10;

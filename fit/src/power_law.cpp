@@ -7,6 +7,7 @@
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
 #include "number_text.hpp"
+#include "power_law_levels.hpp"
 #include "scenario_fit.hpp"
 
 namespace iclk::fit {
@@ -16,36 +17,6 @@ void require_positive(double value, const std::string& field) {
   if (!std::isfinite(value) || !(value > 0)) {
     throw field_error(field, "expected a positive finite number, got " + format_number(value));
   }
-}
-
-void check(std::span<const PowerLawPoint> points) {
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    const PowerLawPoint& point = points[i];
-    const std::string prefix = "points[" + std::to_string(i) + "].";
-    require_positive(point.x, prefix + 'x');
-    require_positive(point.y, prefix + 'y');
-    if (point.low) require_positive(*point.low, prefix + "low");
-    if (point.high) require_positive(*point.high, prefix + "high");
-    if (point.low && *point.low > point.y) {
-      throw field_error(prefix + "low",
-                        "expected at most y = " + format_number(point.y) + ", got " + format_number(*point.low));
-    }
-    if (point.high && *point.high < point.y) {
-      throw field_error(prefix + "high",
-                        "expected at least y = " + format_number(point.y) + ", got " + format_number(*point.high));
-    }
-  }
-}
-
-bool unresolved(const PowerLawPoint& point) { return point.low && !point.high; }
-
-/// Widest ln(high/low) of the points with an upper end; empty without any. See fit_power_law.
-std::optional<double> widest_bracket(std::span<const PowerLawPoint> points) {
-  std::optional<double> widest;
-  for (const PowerLawPoint& point : points) {
-    if (point.high) widest = std::max(widest.value_or(0.0), std::log(*point.high / point.low.value_or(point.y)));
-  }
-  return widest;
 }
 
 struct LogInterval {
@@ -131,36 +102,12 @@ std::string_view name(PowerLawOutcome outcome) {
 
 PowerLawFit fit_power_law(std::span<const PowerLawPoint> points, const PowerLawOptions& options) {
   validate(options);
-  check(points);
-  std::vector<double> x;
-  LogScenario central{"central", {}}, low{"low", {}}, high{"high", {}};
-  const std::optional<double> widest = widest_bracket(points);
-  std::size_t n_unresolved = 0;
-  bool brackets = false;
-  for (const PowerLawPoint& point : points) {
-    const double log_y = std::log(point.y);
-    const double log_low = point.low ? std::log(*point.low) : log_y;
-    double log_high = point.high ? std::log(*point.high) : log_y;
-    if (unresolved(point)) {
-      log_high = log_y + widest.value_or(0.0);
-      ++n_unresolved;
-    }
-    brackets = brackets || point.low || point.high;
-    x.push_back(point.x);
-    central.log_y.push_back(log_y);
-    low.log_y.push_back(log_low);
-    high.log_y.push_back(log_high);
-  }
-  std::vector<LogScenario> scenarios{std::move(central)};
-  if (options.use_tails && brackets) {
-    scenarios.push_back(std::move(low));
-    scenarios.push_back(std::move(high));
-  }
-  PowerLawFit fit = fit_scenarios(x, scenarios, options);
-  if (options.use_tails && n_unresolved > 0) {
-    std::string text = "the tails of " + std::to_string(n_unresolved) + " of " + std::to_string(points.size()) +
+  const TailScenarios tails = tail_scenarios(points, options.use_tails);
+  PowerLawFit fit = fit_scenarios(tails.x, tails.scenarios, options);
+  if (options.use_tails && tails.n_unresolved > 0) {
+    std::string text = "the tails of " + std::to_string(tails.n_unresolved) + " of " + std::to_string(points.size()) +
                        " points have no upper end: ";
-    if (widest) {
+    if (tails.bracket_borrowed) {
       text += "they were given the widest bracket of the others above their value, and the interval rests on that";
     } else {
       text += "no upper end can be given for the exponent and the prefactor";

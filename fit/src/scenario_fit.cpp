@@ -9,6 +9,7 @@
 
 #include "iclk/fit/least_squares.hpp"
 #include "number_text.hpp"
+#include "weighted_line.hpp"
 
 namespace iclk::fit {
 namespace {
@@ -46,37 +47,6 @@ std::vector<double> level_means(const Levels& levels, std::span<const double> lo
   return means;
 }
 
-struct Line {
-  double intercept = 0.0, slope = 0.0;
-  double weight_sum = 0.0, center = 0.0, spread = 0.0;  // sum w, weighted mean x, sum w (x - center)^2
-  double residual_sum = 0.0, total_sum = 0.0;           // weighted squares about the line, about the mean
-};
-
-Line fit_line(std::span<const double> x, std::span<const double> y, std::span<const double> w) {
-  Line line;
-  double y_center = 0;
-  for (std::size_t k = 0; k < x.size(); ++k) {
-    line.weight_sum += w[k];
-    line.center += w[k] * x[k];
-    y_center += w[k] * y[k];
-  }
-  line.center /= line.weight_sum;
-  y_center /= line.weight_sum;
-  double product = 0;
-  for (std::size_t k = 0; k < x.size(); ++k) {
-    line.spread += w[k] * (x[k] - line.center) * (x[k] - line.center);
-    product += w[k] * (x[k] - line.center) * (y[k] - y_center);
-    line.total_sum += w[k] * (y[k] - y_center) * (y[k] - y_center);
-  }
-  line.slope = product / line.spread;
-  line.intercept = y_center - line.slope * line.center;
-  for (std::size_t k = 0; k < x.size(); ++k) {
-    const double residual = y[k] - y_center - line.slope * (x[k] - line.center);
-    line.residual_sum += w[k] * residual * residual;
-  }
-  return line;
-}
-
 std::vector<double> weights_for(double between, double within, std::span<const double> n_runs) {
   std::vector<double> weights(n_runs.size(), 1.0);
   if (within > 0) {
@@ -91,11 +61,11 @@ std::vector<double> weights_for(double between, double within, std::span<const d
 double between_variance(const Levels& levels, std::span<const double> means, double within) {
   const auto dof = static_cast<double>(levels.log_x.size()) - 2;
   const auto excess = [&](double between) {
-    return fit_line(levels.log_x, means, weights_for(between, within, levels.n_runs)).residual_sum - dof;
+    return weighted_line(levels.log_x, means, weights_for(between, within, levels.n_runs)).residual_sum - dof;
   };
   if (excess(0) <= 0) return 0;
   double low = 0;
-  double high = fit_line(levels.log_x, means, std::vector<double>(means.size(), 1.0)).residual_sum / dof;
+  double high = weighted_line(levels.log_x, means, std::vector<double>(means.size(), 1.0)).residual_sum / dof;
   for (int step = 0; step < 60 && high - low > 1e-12 * high; ++step) {
     const double middle = (low + high) / 2;
     (excess(middle) > 0 ? low : high) = middle;
@@ -194,7 +164,7 @@ PowerLawFit fit_scenarios(std::span<const double> x, std::span<const LogScenario
   // Lack of fit, in units of the scatter of runs.
   if (fit.n_levels > 2 && within > 0) {
     fit.chi_squared_dof = n_levels - 2;
-    fit.chi_squared = fit_line(levels.log_x, means, weights_for(0, within, levels.n_runs)).residual_sum;
+    fit.chi_squared = weighted_line(levels.log_x, means, weights_for(0, within, levels.n_runs)).residual_sum;
     const boost::math::fisher_f distribution(fit.chi_squared_dof, n - n_levels);
     fit.lack_of_fit_p = boost::math::cdf(boost::math::complement(distribution, *fit.chi_squared / fit.chi_squared_dof));
   }
@@ -210,7 +180,7 @@ PowerLawFit fit_scenarios(std::span<const double> x, std::span<const LogScenario
       weights = weights_for(between, within, levels.n_runs);
     } else {
       std::fill(weights.begin(), weights.end(), 1.0);
-      between = fit_line(levels.log_x, means, weights).residual_sum / (n_levels - 2);
+      between = weighted_line(levels.log_x, means, weights).residual_sum / (n_levels - 2);
     }
     if (fit.within_sd) fit.between_sd = std::sqrt(between);
     fit.degrees_of_freedom = n_levels - 2;
@@ -224,7 +194,7 @@ PowerLawFit fit_scenarios(std::span<const double> x, std::span<const LogScenario
 
   Estimate log_prefactor;
   for (const LogScenario& scenario : scenarios) {
-    const Line line = fit_line(levels.log_x, level_means(levels, scenario.log_y), weights);
+    const WeightedLine line = weighted_line(levels.log_x, level_means(levels, scenario.log_y), weights);
     double scale = options.assumed_run_sd * options.assumed_run_sd;  // variance of an observation of weight 1
     if (from_levels) {
       scale = line.residual_sum / fit.degrees_of_freedom;

@@ -1,7 +1,7 @@
 #pragma once
 
-// The nonlinear regression problems of NIST's Statistical Reference Datasets: files in tests/data/nist, models here. The
-// derivatives of the models are Boost.Math's automatic ones.
+// The nonlinear regression problems of NIST's Statistical Reference Datasets: files in tests/data/nist, models here.
+// The derivatives of the models are Boost.Math's automatic ones.
 
 #include <algorithm>
 #include <boost/math/differentiation/autodiff.hpp>

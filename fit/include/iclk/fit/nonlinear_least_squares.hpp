@@ -69,15 +69,16 @@ struct NonlinearFit {
 ///     minimise sum_i weight_i (y_i - f_i(b))^2,    cov b = s^2 (J' W J)^-1,   s^2 = RSS / (n - p)
 ///
 /// Parameters are scaled by the norms of their columns of J, so their units do not matter. Where the sum of squares no
-/// longer resolves the minimum, Gauss-Newton steps lead to where the tangent part of the residuals vanishes. A trial step to where the
-/// model is not finite is refused like one that does not reduce the sum. A stop is called `fitted` when the relative
-/// offset of Bates and Watts is below 0.001 or the residuals are rounding; else `stalled`.
+/// longer resolves the minimum, Gauss-Newton steps lead to where the tangent part of the residuals vanishes. A trial
+/// step to where the model is not finite is refused like one that does not reduce the sum. A stop is called `fitted`
+/// when the relative offset of Bates and Watts is below 0.001 or the residuals are rounding; else `stalled`.
 ///
 /// Source   More 1978 (the method); Bates and Watts 1981 (the offset).
 /// Valid    Finds the minimum that the start leads to. Standard errors are those of the tangent plane at the minimum.
 /// Takes    model, jacobian: see above; an empty jacobian is replaced by central differences of sixth order with steps
 ///          of 5e-4 of each parameter (of 1 where it is 0), good to about 1e-12 where the model is
-///          smooth over three such steps. observations: [n], n >= p. start: [p], not empty. weights: [n] non-negative, at least p of them positive; empty for equal.
+///          smooth over three such steps. observations: [n], n >= p. start: [p], not empty. weights: [n] non-negative,
+///          at least p of them positive; empty for equal.
 /// Throws   Error for shapes that do not match, a non-finite observation, start or weight, or a negative weight.
 /// Checked  NIST StRD nonlinear regression problems, all three levels of difficulty.
 NonlinearFit fit_nonlinear_least_squares(const NonlinearModel& model, const NonlinearJacobian& jacobian,
