@@ -1,5 +1,6 @@
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "iclk/core/error.hpp"
@@ -7,6 +8,7 @@
 #include "iclk/core/table_file.hpp"
 #include "iclk/fit/report.hpp"
 #include "output.hpp"
+#include "power_extras.hpp"
 #include "verbs.hpp"
 
 namespace iclk::cli {
@@ -16,6 +18,7 @@ struct FitPowerInput {
   std::string file;
   std::optional<std::string> x, y, low, high;
   std::string level_scatter = "estimated";
+  PowerExtrasInput extras;
   Destinations destinations;
 };
 
@@ -46,13 +49,14 @@ std::size_t need_column(const TextTable& table, const std::string& option, const
 struct PowerData {
   std::string x_name, y_name;
   std::vector<fit::PowerLawPoint> points;
+  PowerErrors errors;
 };
 
 PowerData read_points(const FitPowerInput& input) {
   const TextTable table = read_table(input.file);
   const std::size_t x = need_column(table, "--x", input.x, {"n_items", "K", "x"});
   const std::size_t y = need_column(table, "--y", input.y, {"i_infinity", "y"});
-  PowerData data{table.columns()[x], table.columns()[y], {}};
+  PowerData data{table.columns()[x], table.columns()[y], {}, read_errors(input.extras, table)};
   const auto low = find_column(table, "--low", input.low, {data.y_name + "_low", "low"});
   const auto high = find_column(table, "--high", input.high, {data.y_name + "_high", "high"});
   const auto positive = [&](std::size_t row, std::size_t column) {
@@ -102,7 +106,8 @@ Json to_json(const FitPowerInput& input, const PowerData& data, const fit::Power
           {"warnings", fit.warnings}};
 }
 
-std::string to_csv(const FitPowerInput& input, const PowerData& data, const fit::PowerLawFit& fit) {
+std::string to_csv(const FitPowerInput& input, const PowerData& data, const fit::PowerLawFit& fit,
+                   const PowerExtras& extras) {
   CsvText csv({"quantity", "value", "low", "high", "x", "y", "level_scatter", "source"});
   const auto add = [&](std::string_view quantity, const Estimate& estimate) {
     csv.cell(quantity).cell(estimate).cell(std::string_view(data.x_name)).cell(std::string_view(data.y_name));
@@ -110,6 +115,7 @@ std::string to_csv(const FitPowerInput& input, const PowerData& data, const fit:
   };
   add("exponent", fit.exponent);
   add("prefactor", fit.prefactor);
+  for (const NamedEstimate& row : csv_rows(extras)) add(row.quantity, row.estimate);
   return std::move(csv).take();
 }
 
@@ -133,10 +139,13 @@ Action declare_fit_power(VerbOptions& options) {
       "column of the upper end of y, empty where it is open; else the name of y with _high, or high, if there");
   options.choice("--level-scatter", input->level_scatter, {"estimated", "none"},
                  "estimated: all runs at one x may lie off the law together; none: the law is taken as exact");
+  declare_power_extras(options, input->extras);
   declare_destinations(options, input->destinations);
   options.example("iclk predict runs/*.curves.csv --context 100 --csv integrals.csv && iclk fit power integrals.csv",
                   "nu from curves, in two steps");
   options.example("iclk fit power table.csv --x width --y loss --json fit.json", "any two columns");
+  options.example("iclk fit power integrals.csv --profile --robust --bootstrap 1000 --shape --local 2 --at 1e5,1e6",
+                  "everything about one exponent, and what it says of larger K");
   return [input] {
     if (input->file.empty()) throw field_error("FILE", "expected a CSV file");
     const std::vector<std::string> inputs{input->file};
@@ -146,7 +155,11 @@ Action declare_fit_power(VerbOptions& options) {
     if (input->level_scatter == "none") fit_options.level_scatter = fit::LevelScatter::none;
     const fit::PowerLawFit fit = fit::fit_power_law(data.points, fit_options);
     const fit::ReportOptions names{.x_name = data.x_name, .y_name = data.y_name, .exponent_name = "exponent"};
-    write_answer(input->destinations, {fit::report(fit, names), to_json(*input, data, fit), to_csv(*input, data, fit)});
+    const PowerExtras extras = power_extras(input->extras, data.points, data.errors, fit, fit_options);
+    Json json = to_json(*input, data, fit);
+    add_to_json(json, extras, input->extras);
+    write_answer(input->destinations, {fit::report(fit, names) + to_text(extras, data.x_name, data.y_name),
+                                       std::move(json), to_csv(*input, data, fit, extras)});
     return fit.exponent.value ? Exit::answered : Exit::no_answer;
   };
 }

@@ -14,10 +14,12 @@
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
 #include "iclk/fit/memorization_law.hpp"
+#include "iclk/fit/power_law_bootstrap.hpp"
 #include "iclk/theory/acquisition_time.hpp"
 #include "iclk/theory/attention_flow.hpp"
 #include "iclk/theory/threshold.hpp"
 #include "output.hpp"
+#include "power_extras.hpp"
 #include "verbs.hpp"
 
 namespace iclk::cli {
@@ -30,6 +32,7 @@ struct PredictInput {
   double w0 = 0.0;
   std::optional<double> lr;
   std::vector<std::uint64_t> n_items;
+  BootstrapInput bootstrap;
   Destinations destinations;
 };
 
@@ -56,6 +59,7 @@ struct Prediction {
   std::optional<fit::MemorizationLawFit> law;
   std::string no_law;  ///< why there is no law
   std::size_t n_law_curves = 0;
+  std::optional<fit::PowerLawBootstrap> bootstrap;
   std::vector<LocalExponent> local_exponents;  ///< where they drift, the law is not straight
   double x_leading = 0.0;
   double x_undamped = 0.0;
@@ -95,7 +99,7 @@ std::vector<LocalExponent> local_exponents(std::span<const PredictedCurve> curve
   return exponents;
 }
 
-void find_law(Prediction& result) {
+void find_law(const BootstrapInput& bootstrap, Prediction& result) {
   std::vector<fit::TruncatedCurve> points;
   std::vector<std::uint64_t> levels;
   std::vector<PredictedCurve*> used;
@@ -118,6 +122,10 @@ void find_law(Prediction& result) {
   result.local_exponents = local_exponents(result.curves);
   const std::vector<std::string>& warnings = result.law->warnings;
   result.warnings.insert(result.warnings.end(), warnings.begin(), warnings.end());
+  if (bootstrap.n_resamples) {
+    result.bootstrap = fit::bootstrap_memorization_law(points, *result.law, {}, bootstrap_options(bootstrap));
+    for (const std::string& warning : result.bootstrap->warnings) result.warnings.push_back("bootstrap: " + warning);
+  }
 }
 
 void find_threshold(Prediction& result) {
@@ -191,7 +199,7 @@ Prediction predict(const PredictInput& input) {
       theory::attention_flow({.n_context = n_context}, start, theory::ConstantMemorization{});
   if (full_loss.attention_half) result.t_full_loss = full_loss.attention_half->time;
   add_curve_warnings(result);
-  find_law(result);
+  find_law(input.bootstrap, result);
   find_threshold(result);
   return result;
 }
@@ -223,7 +231,7 @@ Json curves_json(const Prediction& result) {
   return curves;
 }
 
-Json law_json(const Prediction& result) {
+Json law_json(const PredictInput& input, const Prediction& result) {
   const fit::MemorizationLawFit* law = result.law ? &*result.law : nullptr;
   Json json = {{"nu", json_estimate(law ? law->law.exponent : Estimate{})},
                {"prefactor", json_estimate(law ? law->law.prefactor : Estimate{})},
@@ -239,6 +247,7 @@ Json law_json(const Prediction& result) {
   json["residual_sd"] = json_number(law->law.residual_sd);
   json["nu_single_curve"] = json_estimate(law->single_curve.exponent);
   json["nu_truncated"] = json_estimate(law->truncated.exponent);
+  json["bootstrap"] = result.bootstrap ? to_json(*result.bootstrap, input.bootstrap.seed) : Json(nullptr);
   json["nu_local"] = Json::array();
   for (const LocalExponent& each : result.local_exponents) {
     json["nu_local"].push_back(
@@ -255,7 +264,7 @@ Json to_json(const PredictInput& input, const Prediction& result) {
           {"w0", input.w0},
           {"outcome", theory::name(result.threshold.outcome)},
           {"curves", curves_json(result)},
-          {"memorization_law", law_json(result)},
+          {"memorization_law", law_json(input, result)},
           {"acquisition",
            {{"x_leading", json_number(result.x_leading)},
             {"x_undamped", json_number(result.x_undamped)},
@@ -326,6 +335,12 @@ std::string law_text(const Prediction& result) {
   text += "                     " + std::to_string(result.n_law_curves) + " curves at " + std::to_string(law.n_levels) +
           " K; " + human(100.0 * law.tail_share, 2) + " % of nu's interval comes from tails";
   text += " (" + std::string(fit::name(result.law->treatment)) + ")\n";
+  if (result.bootstrap && result.bootstrap->outcome == fit::BootstrapOutcome::resampled) {
+    const fit::PowerLawBootstrap& boot = *result.bootstrap;
+    text += "                     bootstrap of " + std::string(fit::name(boot.resampling)) + ", " +
+            std::to_string(boot.n_resamples) + " resamples: nu = " + human(boot.exponent.percentile) + " percentile, " +
+            human_range(boot.exponent.bca) + " BCa\n";
+  }
   if (result.local_exponents.size() >= 2) {
     const auto [least, most] =
         std::minmax_element(result.local_exponents.begin(), result.local_exponents.end(),
@@ -400,6 +415,7 @@ Action declare_predict(VerbOptions& options) {
   options.number("--beta0", input->beta0, start_rule(), "start value of beta, strength of the match to the target");
   options.number("--w0", input->w0, start_rule(), "start value of w, strength of the copied label");
   declare_foreign_curves(options, input->lr, input->n_items);
+  declare_bootstrap(options, input->bootstrap);
   declare_destinations(options, input->destinations);
   options.example("iclk predict runs/*.curves.csv --context 100 --json prediction.json",
                   "curves trained by iclk train");

@@ -268,3 +268,27 @@ TEST_CASE("predict: exponents between neighbouring K of a straight law are its e
   CHECK(law["nu_local"][0]["n_items_high"] == 500);
   for (const json& local : law["nu_local"]) CHECK_THAT(local["nu"].get<double>(), WithinRel(0.7, 1e-6));
 }
+
+TEST_CASE("predict: bootstrap resamples the curves with their tails", "[cli]") {
+  const std::string curves = data_path("curves_P15_common.csv").string();
+  const auto law = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"predict", curves, "--context", "100"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const ProgramRun run = run_program([&] {
+      auto with_json = arguments;
+      with_json.insert(with_json.end(), {"--json", "-"});
+      return with_json;
+    }());
+    return nlohmann::json::parse(run.out)["memorization_law"];
+  };
+  CHECK(law({})["bootstrap"].is_null());
+  const auto boot = law({"--bootstrap", "100"})["bootstrap"];
+  CHECK(boot["outcome"] == "resampled");
+  CHECK(boot["n_resamples"] == 100);
+  CHECK(boot["exponent"]["percentile"]["low"].is_number());
+  CHECK(law({"--bootstrap", "100"})["bootstrap"] == boot);
+  CHECK(law({"--bootstrap", "100", "--seed", "1"})["bootstrap"]["exponent"] != boot["exponent"]);
+  CHECK(law({"--bootstrap", "100", "--resample", "levels"})["bootstrap"]["resample"] == "levels");
+  const ProgramRun run = run_program({"predict", curves, "--context", "100", "--bootstrap", "100"});
+  CHECK_THAT(run.out, ContainsSubstring("bootstrap of both, 100 resamples: nu = "));
+}
