@@ -153,7 +153,7 @@ std::string stretch_name(const fit::LocalExponent& local) {
 
 void declare_bootstrap(VerbOptions& options, BootstrapInput& input) {
   options.count("--bootstrap", input.n_resamples, kResamplesRule,
-                "number of resamples for percentile and BCa intervals; too short with few levels, see --resample");
+                "number of resamples for percentile and BCa intervals, which need a hundred levels to hold their rate");
   options.choice("--resample", input.resample, {"runs", "levels", "both"},
                  "what the bootstrap draws: runs within each level, whole levels, or levels and then runs");
   options.count("--seed", input.seed, {}, "of everything drawn at random");

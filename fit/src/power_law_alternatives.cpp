@@ -58,6 +58,7 @@ std::optional<double> kendall_limit(std::size_t n) {
 struct Law {
   Estimate exponent;
   double log_prefactor = 0.0;
+  double level_share = 1.0;  // part of the variance of a level mean that is scatter of levels
 };
 
 /// Slopes outside the interval would make |S| of the residuals reach the limit.
@@ -154,6 +155,11 @@ class MixedModel {
     if (law != nullptr) {
       law->exponent.value = line.slope;
       law->log_prefactor = line.intercept;
+      if (replicated_) {
+        double inverse_runs = 0;
+        for (const double n : n_) inverse_runs += 1 / (n * static_cast<double>(n_.size()));
+        law->level_share = ratio / (ratio + inverse_runs);
+      }
     }
     const double variance = std::max((residual_sum + within_sum_) / n_points_, kRoundingSd * kRoundingSd);
     return n_points_ * std::log(variance) + log_sum;
@@ -164,9 +170,18 @@ class MixedModel {
   bool replicated_ = false;
 };
 
-Law profile(const MixedModel& model, double limit) {
+/// Limit of the deviance for Student's t with d degrees of freedom, exact for a line through d + 2 values.
+double student_limit(double d) {
+  const double t = student_t_quantile(0.975, d);
+  return (d + 2) * std::log1p(t * t / d);
+}
+
+/// `limit`: of the deviance, from the share of level scatter.
+template <class Limit>
+Law profile(const MixedModel& model, const Limit& limit_for) {
   Law law;
   const double least = model.deviance({}, &law);
+  const double limit = limit_for(law.level_share);
   const double center = *law.exponent.value;
   const auto excess = [&](double exponent) { return model.deviance(exponent) - least - limit; };
   const auto end = [&](double sign) -> std::optional<double> {
@@ -292,9 +307,13 @@ AlternativeLaw profile_power_law(std::span<const PowerLawPoint> points, const Po
     return result;
   }
   constexpr double kChiSquared95 = 3.841458820694124;  // 95 % point, one degree of freedom
-  const auto n = static_cast<double>(result.n_levels);
-  const double t = student_t_quantile(0.975, n - 2);
-  const double limit = profile_options.small_sample ? n * std::log1p(t * t / (n - 2)) : kChiSquared95;
+  const auto n_levels = static_cast<double>(result.n_levels);
+  const auto spare_runs = static_cast<double>(data.fit.n_points - data.fit.n_levels);
+  const auto limit = [&](double level_share) {
+    if (!profile_options.small_sample) return kChiSquared95;
+    const double run_share = 1 - level_share;
+    return student_limit(n_levels - 2 + run_share * run_share * spare_runs);
+  };
   unite_scenarios(
       data.levels,
       [&](std::size_t s) {

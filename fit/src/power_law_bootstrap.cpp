@@ -241,9 +241,13 @@ PowerLawBootstrap bootstrap(std::span<const std::size_t> n_runs, const Estimator
     result.warnings.emplace_back(
         "resampling runs within levels does not see scatter of whole levels, and with few runs per level its intervals "
         "are too short");
-  } else if (constexpr std::size_t kManyLevels = 20; n_runs.size() < kManyLevels) {
-    result.warnings.push_back("bootstrap intervals from " + std::to_string(n_runs.size()) +
-                              " levels are too short: rely on the interval of the exponent above");
+  } else if (constexpr std::size_t kManyLevels = 100; n_runs.size() < kManyLevels) {
+    const char* error =
+        options.resampling == Resampling::levels
+            ? " levels are too short"
+            : " levels are approximate, too long where runs alone scatter and too short where levels do";
+    result.warnings.push_back("bootstrap intervals from " + std::to_string(n_runs.size()) + error +
+                              ": rely on the interval of the exponent above");
   }
   return result;
 }

@@ -41,8 +41,10 @@ struct AlternativeLaw {
 AlternativeLaw robust_power_law(std::span<const PowerLawPoint> points, const PowerLawOptions& options = {});
 
 struct ProfileOptions {
-  /// The limit of the deviance is n ln(1 + t^2/(n - 2)), with n the number of levels and t the 97.5 % point of
-  /// Student's t for n - 2 degrees of freedom, exact when levels scatter more than runs. false: 3.84, for large n.
+  /// The limit of the deviance is (d + 2) ln(1 + t^2/d), t the 97.5 % point of Student's t with d degrees of freedom:
+  /// exact for a line through d + 2 values. d = n_levels - 2 + f^2 (n_points - n_levels), f the part of the variance of
+  /// a level mean that is scatter of runs: right at f = 0 and 1; between, chosen so that coverage is (see
+  /// docs/statistics.md). false: 3.84, for many levels.
   bool small_sample = true;
 };
 

@@ -60,9 +60,10 @@ struct PowerLawBootstrap {
 /// out one level (runs: one run) at a time.
 ///
 /// Source   Efron and Tibshirani 1993, chapter 14; Davison and Hinkley 1997, section 5.3 (strata).
-/// Valid    Many levels, or many runs per level. With eight levels of three runs both intervals are too short, `runs`
-///          by far: a level of n runs keeps (n - 1)/n of their variance, and scatter of whole levels is not seen. The
-///          measured rates are in docs/statistics.md. fit_power_law's own interval holds its rate there.
+/// Valid    A hundred levels or more. With eight levels of three runs `levels` is too short and `runs` by far: a level
+///          of n runs keeps (n - 1)/n of their variance, and scatter of whole levels is not seen. `both` counts scatter
+///          of runs twice. The measured rates are in docs/statistics.md; fit_power_law's own interval holds its rate
+///          there.
 /// Takes    points, options of the fit: those that `fit` was made from.
 /// Throws   Error for bad options or a bad point.
 PowerLawBootstrap bootstrap_power_law(std::span<const PowerLawPoint> points, const PowerLawFit& fit,
