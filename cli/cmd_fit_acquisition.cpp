@@ -11,6 +11,7 @@
 #include "iclk/core/table_file.hpp"
 #include "iclk/fit/survival.hpp"
 #include "output.hpp"
+#include "table_columns.hpp"
 #include "verbs.hpp"
 
 namespace iclk::cli {
@@ -37,31 +38,6 @@ struct RunTable {
   std::vector<std::string> warnings;
 };
 
-std::size_t column_of(const TextTable& table, const std::string& option, const std::optional<std::string>& named,
-                      const std::vector<std::string>& usual) {
-  if (named) {
-    if (const auto column = table.find_column(*named)) return *column;
-    throw field_error(option, "there is no column \"" + *named + "\" in " + table.source());
-  }
-  std::string names;
-  for (const std::string& name : usual) {
-    if (const auto column = table.find_column(name)) return *column;
-    names += (names.empty() ? "" : ", ") + name;
-  }
-  throw Error({.file = table.source(), .line = table.header_line(), .field = {}},
-              "expected a column " + names + ", or " + option + " to name it");
-}
-
-std::optional<std::size_t> group_column(const TextTable& table, const std::string& name, const std::string& other) {
-  const auto column = table.find_column(name);
-  const auto same = table.find_column(other);
-  if (column && same) {
-    throw Error({.file = table.source(), .line = table.header_line(), .field = {}},
-                "columns " + name + " and " + other + " mean the same");
-  }
-  return column ? column : same;
-}
-
 double positive(const TextTable& table, std::size_t row, std::size_t column) {
   const double value = number(table, row, column);
   if (!(value > 0.0)) throw field_error(table, row, column, "a positive number");
@@ -77,8 +53,8 @@ bool yes_or_no(const TextTable& table, std::size_t row, std::size_t column) {
 
 RunTable read_runs(const FitAcquisitionInput& input) {
   const TextTable table = read_table(input.file);
-  const std::size_t time = column_of(table, "--time", input.time, {"t_icl", "time", "t"});
-  const std::size_t acquired = column_of(table, "--acquired", input.acquired, {"acquired", "event"});
+  const std::size_t time = need_column(table, "--time", input.time, {"t_icl", "time", "t"});
+  const std::size_t acquired = need_column(table, "--acquired", input.acquired, {"acquired", "event"});
   const auto context = group_column(table, "context", "N");
   const auto items = group_column(table, "n_items", "K");
   const auto seed = table.find_column("seed");

@@ -9,6 +9,7 @@
 #include "iclk/fit/report.hpp"
 #include "output.hpp"
 #include "power_extras.hpp"
+#include "table_columns.hpp"
 #include "verbs.hpp"
 
 namespace iclk::cli {
@@ -21,30 +22,6 @@ struct FitPowerInput {
   PowerExtrasInput extras;
   Destinations destinations;
 };
-
-/// The column that `option` names, or the first of `usual` that is there; empty when neither.
-std::optional<std::size_t> find_column(const TextTable& table, const std::string& option,
-                                       const std::optional<std::string>& named, const std::vector<std::string>& usual) {
-  if (named) {
-    const auto column = table.find_column(*named);
-    if (!column) throw field_error(option, "there is no column \"" + *named + "\" in " + table.source());
-    return column;
-  }
-  for (const std::string& name : usual) {
-    if (const auto column = table.find_column(name)) return column;
-  }
-  return std::nullopt;
-}
-
-std::size_t need_column(const TextTable& table, const std::string& option, const std::optional<std::string>& named,
-                        const std::vector<std::string>& usual) {
-  const auto column = find_column(table, option, named, usual);
-  if (column) return *column;
-  std::string names;
-  for (const std::string& name : usual) names += (names.empty() ? "" : ", ") + name;
-  throw Error({.file = table.source(), .line = table.header_line(), .field = {}},
-              "expected a column " + names + ", or " + option + " to name it");
-}
 
 struct PowerData {
   std::string x_name, y_name;

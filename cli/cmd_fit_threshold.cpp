@@ -12,6 +12,7 @@
 #include "iclk/fit/sigmoid.hpp"
 #include "iclk/theory/attention_flow.hpp"
 #include "output.hpp"
+#include "table_columns.hpp"
 #include "verbs.hpp"
 
 namespace iclk::cli {
@@ -22,26 +23,11 @@ struct FitThresholdInput {
   std::optional<std::string> items, acquired, accuracy, context;
   double accuracy_level = 0.95;
   std::string link = "probit";
+  std::string limit = "student";
   std::optional<double> nu, nu_low, nu_high;
   double beta0 = 0.0;
   Destinations destinations;
 };
-
-using Columns = std::vector<std::string>;
-
-/// The column that `option` names, or the first of `usual` that is there; empty when neither.
-std::optional<std::size_t> find_column(const TextTable& table, const std::string& option,
-                                       const std::optional<std::string>& named, const Columns& usual) {
-  if (named) {
-    const auto column = table.find_column(*named);
-    if (!column) throw field_error(option, "there is no column \"" + *named + "\" in " + table.source());
-    return column;
-  }
-  for (const std::string& name : usual) {
-    if (const auto column = table.find_column(name)) return column;
-  }
-  return std::nullopt;
-}
 
 struct RunTable {
   std::vector<fit::RunOutcome> runs;
@@ -138,6 +124,7 @@ std::optional<double> effective_factor(const std::vector<OneThreshold>& threshol
 ThresholdAnswer answer(const FitThresholdInput& input, const RunTable& data) {
   const fit::Link link = input.link == "logit" ? fit::Link::logit : fit::Link::probit;
   const fit::Link other = link == fit::Link::logit ? fit::Link::probit : fit::Link::logit;
+  const bool small_sample = input.limit == "student";
   const Estimate nu = nu_of(input);
   ThresholdAnswer result;
   result.n_runs = data.runs.size();
@@ -152,19 +139,19 @@ ThresholdAnswer answer(const FitThresholdInput& input, const RunTable& data) {
       runs.push_back(data.runs[i]);
       if (!data.accuracies.empty()) points.push_back({data.runs[i].n_items, data.accuracies[i]});
     }
-    one.chosen = fit::fit_threshold(runs, {.link = link});
-    one.other = fit::fit_threshold(runs, {.link = other});
+    one.chosen = fit::fit_threshold(runs, {.link = link, .small_sample = small_sample});
+    one.other = fit::fit_threshold(runs, {.link = other, .small_sample = small_sample});
     if (!points.empty()) one.sigmoid = fit::fit_sigmoid(points);
     const fit::ThresholdFit& probit = link == fit::Link::probit ? one.chosen : one.other;
     if (nu.value) one.sigma_beta0 = fit::sigma_from_width(probit.width, nu);
     result.thresholds.push_back(std::move(one));
   }
   if (result.thresholds.size() < 2) return result;
-  result.scaling = fit::fit_threshold_scaling(data.runs, {.link = link, .firth = false});
+  const fit::ThresholdOptions scaling_options{.link = link, .small_sample = small_sample, .firth = false};
+  result.scaling = fit::fit_threshold_scaling(data.runs, scaling_options);
   if (!nu.value) return result;
   const auto test = [&](const std::string& name, double factor) {
-    result.tests.push_back(
-        {name, factor, fit::test_threshold_exponent(data.runs, nu, factor, {.link = link, .firth = false})});
+    result.tests.push_back({name, factor, fit::test_threshold_exponent(data.runs, nu, factor, scaling_options)});
   };
   test("1/nu", 1.0);
   if (const auto factor = effective_factor(result.thresholds, input.beta0)) {
@@ -254,6 +241,7 @@ Json to_json(const FitThresholdInput& input, const ThresholdAnswer& result) {
           {"program", "iclk " + std::string(version())},
           {"source", input.file},
           {"link", input.link},
+          {"limit", input.limit},
           {"accuracy_level", json_number(input.accuracy_level)},
           {"nu", json_estimate({input.nu, input.nu_low, input.nu_high})},
           {"beta0", json_number(input.beta0)},
@@ -344,6 +332,8 @@ Action declare_fit_threshold(VerbOptions& options) {
   options.number("--accuracy-level", input->accuracy_level, number_from(0, 1),
                  "a run whose accuracy is at least this has acquired, where no column says so");
   options.choice("--link", input->link, {"probit", "logit"}, "form of the transition that the answer leads with");
+  options.choice("--limit", input->limit, {"student", "chi-squared"},
+                 "where profile intervals end: student is right from some 24 runs on, chi-squared too narrow for few");
   options.number("--nu", input->nu, positive_number(), "exponent of the memorization law, for sigma and the test");
   options.number("--nu-low", input->nu_low, positive_number(), "lower end of the 95 % interval of nu");
   options.number("--nu-high", input->nu_high, positive_number(), "upper end of the 95 % interval of nu");

@@ -40,6 +40,22 @@ TEST_CASE("fit threshold: link and nu change the answer", "[cli]") {
   CHECK(wide["thresholds"][0]["sigma_beta0"]["high"] > json["thresholds"][0]["sigma_beta0"]["high"]);
 }
 
+TEST_CASE("fit threshold: limit chi-squared gives the intervals that R computes", "[cli]") {
+  const auto usual = json_of({"fit", "threshold", data("runs_large.csv"), "--limit", "chi-squared"});
+  CHECK(usual["limit"] == "chi-squared");
+  const auto& k = usual["thresholds"][0]["k_star"];
+  CHECK_THAT(k["low"].get<double>(), WithinRel(2817.62947699, 1e-6));  // tests/data/r/threshold.csv
+  CHECK_THAT(k["high"].get<double>(), WithinRel(4288.50005042, 1e-6));
+  const auto student = json_of({"fit", "threshold", data("runs_large.csv")});
+  CHECK(student["limit"] == "student");
+  CHECK(student["thresholds"][0]["k_star"]["high"] > k["high"]);
+  const auto exponent_high = [](const std::string& limit) {
+    return json_of({"fit", "threshold", data("runs_contexts.csv"), "--limit", limit})["scaling"]["exponent"]["high"]
+        .get<double>();
+  };
+  CHECK(exponent_high("student") > exponent_high("chi-squared"));
+}
+
 TEST_CASE("fit threshold: several N give the exponent and its tests", "[cli][eq13]") {
   const auto json = json_of({"fit", "threshold", data("runs_contexts.csv"), "--nu", "0.7"});
   REQUIRE(json["thresholds"].size() == 4);
