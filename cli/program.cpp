@@ -37,6 +37,7 @@ constexpr VerbEntry kVerbs[] = {
     {"transience", declare_transience},
     {"loss-relation", declare_loss_relation},
     {"fit acquisition", declare_fit_acquisition},
+    {"fit bimodality", declare_fit_bimodality},
     {"fit power", declare_fit_power},
     {"fit threshold", declare_fit_threshold},
     {"figure", declare_figure},

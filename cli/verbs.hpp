@@ -20,6 +20,7 @@ Action declare_ensemble(VerbOptions& options);
 Action declare_transience(VerbOptions& options);
 Action declare_loss_relation(VerbOptions& options);
 Action declare_fit_acquisition(VerbOptions& options);
+Action declare_fit_bimodality(VerbOptions& options);
 Action declare_fit_power(VerbOptions& options);
 Action declare_fit_threshold(VerbOptions& options);
 Action declare_figure(VerbOptions& options);

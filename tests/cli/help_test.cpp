@@ -54,7 +54,7 @@ TEST_CASE("usage: unknown verbs and options are named with a suggestion", "[cli]
         "predcit: unknown verb of iclk; did you mean \"predict\"?\n");
   CHECK(error_of({"xyzzy"}) == "xyzzy: unknown verb of iclk; iclk --help lists them\n");
   CHECK(error_of({"fit", "powr"}) == "powr: unknown verb of iclk fit; did you mean \"power\"?\n");
-  CHECK_THAT(error_of({"fit"}), StartsWith("iclk fit: a verb is missing: acquisition, power"));
+  CHECK_THAT(error_of({"fit"}), StartsWith("iclk fit: a verb is missing: acquisition, bimodality, power"));
   CHECK_THAT(error_of({}), StartsWith("iclk: a verb is missing: train, measure, predict"));
   CHECK(error_of({"acquire", "--contxt", "100"}) ==
         "--contxt: unknown option of iclk acquire; did you mean \"--context\"?\n");

@@ -15,7 +15,8 @@ enum class RandomPurpose : std::uint32_t {
   bootstrap = 5,        ///< resampling, replicate `index`
   initial_attention = 6,
   test = 7,
-  ensemble = 8,  ///< start state of training run `index`
+  ensemble = 8,       ///< start state of training run `index`
+  null_samples = 20,  ///< samples of a hypothesis that is tested, replicate `index`
 };
 
 /// Counter-based random stream (Philox4x32-10 from Random123), keyed by (seed, purpose, index).
