@@ -13,6 +13,7 @@
 #include "iclk/theory/attention_flow.hpp"
 #include "output.hpp"
 #include "table_columns.hpp"
+#include "threshold_design.hpp"
 #include "verbs.hpp"
 
 namespace iclk::cli {
@@ -26,6 +27,7 @@ struct FitThresholdInput {
   std::string limit = "student";
   std::optional<double> nu, nu_low, nu_high;
   double beta0 = 0.0;
+  DesignInput design;
   Destinations destinations;
 };
 
@@ -33,6 +35,7 @@ struct RunTable {
   std::vector<fit::RunOutcome> runs;
   std::vector<double> accuracies;  ///< [runs], or empty without such a column
   bool has_context = false;
+  SeedsSoFar seeds;  ///< only for a design
 };
 
 RunTable read_runs(const FitThresholdInput& input) {
@@ -48,6 +51,7 @@ RunTable read_runs(const FitThresholdInput& input) {
   const auto context = find_column(table, "--context-column", input.context, {"context", "N", "n_context"});
   RunTable data;
   data.has_context = context.has_value();
+  if (input.design.file) data.seeds = seeds_so_far(table);
   const auto positive = [&](std::size_t row, std::size_t column) {
     const double value = number(table, row, column);
     if (!(value > 0)) throw field_error(table, row, column, "a positive number");
@@ -102,6 +106,7 @@ struct ThresholdAnswer {
   std::vector<OneThreshold> thresholds;
   std::optional<fit::ThresholdScaling> scaling;
   std::vector<NamedTest> tests;
+  std::optional<fit::RunDesign> design;
   std::vector<std::string> warnings;
   std::size_t n_runs = 0;
 };
@@ -146,6 +151,7 @@ ThresholdAnswer answer(const FitThresholdInput& input, const RunTable& data) {
     if (nu.value) one.sigma_beta0 = fit::sigma_from_width(probit.width, nu);
     result.thresholds.push_back(std::move(one));
   }
+  if (input.design.file) result.design = plan(input.design, link, data.runs, data.has_context);
   if (result.thresholds.size() < 2) return result;
   const fit::ThresholdOptions scaling_options{.link = link, .small_sample = small_sample, .firth = false};
   result.scaling = fit::fit_threshold_scaling(data.runs, scaling_options);
@@ -227,7 +233,7 @@ Json scaling_json(const ThresholdAnswer& result) {
           {"warnings", law.warnings}};
 }
 
-Json to_json(const FitThresholdInput& input, const ThresholdAnswer& result) {
+Json to_json(const FitThresholdInput& input, const RunTable& data, const ThresholdAnswer& result) {
   Json thresholds = Json::array();
   for (const OneThreshold& one : result.thresholds) {
     Json entry{{"context", json_number(one.n_context)}};
@@ -249,6 +255,7 @@ Json to_json(const FitThresholdInput& input, const ThresholdAnswer& result) {
           {"n_runs", result.n_runs},
           {"thresholds", std::move(thresholds)},
           {"scaling", scaling_json(result)},
+          {"design", result.design ? design_json(input.design, *result.design, data.has_context) : Json(nullptr)},
           {"warnings", result.warnings}};
 }
 
@@ -269,7 +276,7 @@ std::string bound_or_estimate(const Estimate& estimate) {
   return estimate.value ? human(estimate) : human_range(estimate);
 }
 
-std::string to_text(const ThresholdAnswer& result) {
+std::string to_text(const RunTable& data, const ThresholdAnswer& result) {
   std::string text = "Threshold  P(acquired) = F((ln K - ln K*)/width), 95 % profile likelihood\n";
   PrintedTable table({"N", "runs", "acquired", "outcome", "link", "K*", "width of ln K", "ln likelihood"}, "rrrll");
   std::vector<std::string> notes = result.warnings;
@@ -311,6 +318,7 @@ std::string to_text(const ThresholdAnswer& result) {
     notes.insert(notes.end(), law.warnings.begin(), law.warnings.end());
   }
   for (const std::string& note : notes) text += "  warning: " + note + '\n';
+  if (result.design) text += design_text(*result.design, data.has_context);
   return text;
 }
 
@@ -323,7 +331,8 @@ Action declare_fit_threshold(VerbOptions& options) {
       "Fits P(acquired) = F((ln K - ln K*)/width) to one row per training run, with F normal (probit) and logistic "
       "(logit), and profile-likelihood intervals that also hold when no K has both outcomes. With accuracies the "
       "four-parameter sigmoid of the paper stands beside it. With several N it also gives the exponent of K*(N), and "
-      "with nu the test that it is 1/nu, or what 1/nu becomes at these N. Intervals are 95 %.");
+      "with nu the test that it is 1/nu, or what 1/nu becomes at these N. --design says at which N and K further runs "
+      "would sharpen K*, or the exponent, most. Intervals are 95 %.");
   options.argument("FILE", input->file, "CSV file with a header row, one row per run");
   options.text("--items", input->items, "NAME", "column of K; else n_items or K");
   options.text("--acquired", input->acquired, "NAME", "column of 0 or 1; else acquired; else from the accuracy");
@@ -338,17 +347,28 @@ Action declare_fit_threshold(VerbOptions& options) {
   options.number("--nu-low", input->nu_low, positive_number(), "lower end of the 95 % interval of nu");
   options.number("--nu-high", input->nu_high, positive_number(), "upper end of the 95 % interval of nu");
   options.number("--beta0", input->beta0, number_from(-15, 15), "beta0 at which the test at finite N takes t_ICL(N)");
+  declare_design(options, input->design);
   declare_destinations(options, input->destinations);
   options.example("iclk fit threshold runs.csv --nu 0.7 --nu-low 0.68 --nu-high 0.72", "K*, its exponent, the test");
   options.example("iclk fit threshold runs.csv --accuracy final_accuracy --accuracy-level 0.9 --json fit.json",
                   "outcomes from accuracies");
-  return [input] {
+  options.example("iclk fit threshold runs.csv --design next.csv --design-runs 24", "which runs to do next");
+  return [input, &options] {
     if (input->file.empty()) throw field_error("FILE", "expected a CSV file");
     const std::vector<std::string> inputs{input->file};
     check_destinations(input->destinations, inputs);
-    const ThresholdAnswer result = answer(*input, read_runs(*input));
-    write_answer(input->destinations, {to_text(result), to_json(*input, result), to_csv(result)});
-    return has_answer(result) ? Exit::answered : Exit::no_answer;
+    check_design(options, input->design, input->destinations, input->file);
+    const RunTable data = read_runs(*input);
+    const ThresholdAnswer result = answer(*input, data);
+    std::string text = to_text(data, result);
+    if (result.design) {
+      write_output(*input->design.file,
+                   design_csv(input->design, *result.design, data.runs, data.seeds, data.has_context, input->file));
+      if (*input->design.file == "-") text.clear();
+    }
+    write_answer(input->destinations, {text, to_json(*input, data, result), to_csv(result)});
+    const bool planned = result.design && result.design->outcome == fit::DesignOutcome::planned;
+    return has_answer(result) || planned ? Exit::answered : Exit::no_answer;
   };
 }
 

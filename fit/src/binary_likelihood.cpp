@@ -35,8 +35,13 @@ double inverse_mills(double x) {
   return std::exp(-x * x / 2 - kLogRootTwoPi - log_normal_cdf(x));
 }
 
+}  // namespace
+
 // Both links are symmetric, F(-x) = 1 - F(x), so that failures need no functions of their own.
 double log_cdf(Link link, double x) { return link == Link::logit ? log_sigmoid(x) : log_normal_cdf(x); }
+
+namespace {
+
 /// d ln F/dx
 double score(Link link, double x) { return link == Link::logit ? sigmoid(-x) : inverse_mills(x); }
 /// -d^2 ln F/dx^2

@@ -11,6 +11,8 @@
 
 namespace iclk::fit {
 
+double log_cdf(Link link, double x);  ///< ln F, exact far out on both sides
+
 /// Runs at one value of x: how many there are and how many of them acquired.
 struct BinaryLevel {
   double x = 0.0;

@@ -17,6 +17,7 @@ enum class RandomPurpose : std::uint32_t {
   test = 7,
   ensemble = 8,       ///< start state of training run `index`
   null_samples = 20,  ///< samples of a hypothesis that is tested, replicate `index`
+  design = 21,        ///< outcomes of runs that are being planned, scenario `index`
 };
 
 /// Counter-based random stream (Philox4x32-10 from Random123), keyed by (seed, purpose, index).
