@@ -133,6 +133,7 @@ double family_quantile(AcquisitionFamily family, const FamilyParameters& at, dou
     case AcquisitionFamily::weibull:
       return std::exp(at[0] + std::exp(at[1]) * std::log(-std::log1p(-probability)));
     case AcquisitionFamily::inverse_gaussian:
+    case AcquisitionFamily::theory:  // lognormal in exp(-beta0), see theory_model.cpp
       break;
   }
   const double target = std::log1p(-probability);

@@ -118,6 +118,7 @@ FamilyParameters AcquisitionLikelihood::moments() const {
     case AcquisitionFamily::weibull:  // a Gumbel variable has mean -0.577 and sd pi/sqrt(6)
       return {log_mean + 0.45 * log_sd, std::log(0.78 * log_sd)};
     case AcquisitionFamily::inverse_gaussian:
+    case AcquisitionFamily::theory:  // lognormal in exp(-beta0), see theory_model.cpp
       break;
   }
   const double log_threshold = -0.5 * std::log(std::max(inverse - 1 / mean, 1e-12 * inverse));

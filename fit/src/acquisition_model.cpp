@@ -3,6 +3,7 @@
 #include <boost/math/distributions/chi_squared.hpp>
 #include <cmath>
 
+#include "acquisition_fit.hpp"
 #include "acquisition_likelihood.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
@@ -78,13 +79,6 @@ double wald_reach(std::size_t n_acquired) {
   return student_t_quantile(0.975, d - 1) * std::sqrt(d / (d - 1));
 }
 
-Estimate interval(double value, double half_width) { return {value, value - half_width, value + half_width}; }
-
-Estimate exponential(const Estimate& estimate) {
-  const auto exp = [](const std::optional<double>& x) { return x ? std::optional(std::exp(*x)) : std::nullopt; };
-  return {exp(estimate.value), exp(estimate.low), exp(estimate.high)};
-}
-
 /// Covariance of the parameters that lie inside their range: (1, 2[, c]), or parameter 1 alone at drift 0.
 Eigen::MatrixXd covariance(const AcquisitionLikelihood::Maximum& best) {
   const auto& h = best.likelihood.hessian;
@@ -106,7 +100,7 @@ FamilyParameters parameters(const AcquisitionModel& model) {
   return {*model.location.value, std::log(*model.scale.value)};
 }
 
-bool has_fit(const AcquisitionModel& model) { return model.log_likelihood.has_value(); }
+StartLaw start_law(const AcquisitionModel& model) { return {*model.beta0_mean.value, *model.beta0_sd.value}; }
 
 }  // namespace
 
@@ -118,6 +112,8 @@ std::string_view name(AcquisitionFamily family) {
       return "weibull";
     case AcquisitionFamily::inverse_gaussian:
       return "inverse_gaussian";
+    case AcquisitionFamily::theory:
+      return "theory";
   }
   return "";
 }
@@ -134,42 +130,39 @@ std::string_view name(AcquisitionFitOutcome outcome) {
       return "too_few";
     case AcquisitionFitOutcome::not_identified:
       return "not_identified";
+    case AcquisitionFitOutcome::outside_map:
+      return "outside_map";
   }
   return "";
 }
 
-AcquisitionModel fit_acquisition_model(std::span<const SurvivalRun> runs, AcquisitionFamily family, bool with_cured) {
+FamilyFit fit_family(std::span<const SurvivalRun> runs, AcquisitionFamily family, bool with_cured) {
   check_runs(runs);
-  AcquisitionModel model{.family = family, .with_cured = with_cured, .n_parameters = with_cured ? 3U : 2U};
+  FamilyFit fit;
+  AcquisitionModel& model = fit.model;
+  model.family = family;
+  model.with_cured = with_cured;
+  model.n_parameters = with_cured ? 3U : 2U;
   ScaledRuns data = scaled(runs);
-  if (data.n_acquired == 0) return model;
+  if (data.n_acquired == 0) return fit;
   model.outcome = AcquisitionFitOutcome::too_few;
-  if (data.n_distinct < model.n_parameters) return model;
+  if (data.n_distinct < model.n_parameters) return fit;
   model.outcome = AcquisitionFitOutcome::not_identified;
   const AcquisitionLikelihood likelihood(family, std::move(data.groups));
   const auto best = with_cured ? likelihood.maximum() : likelihood.maximum_at(0);
-  if (!best) return model;
+  if (!best) return fit;
   const Eigen::MatrixXd cov = covariance(*best);
-  if (!cov.allFinite() || cov.diagonal().minCoeff() < 0) return model;
+  if (!cov.allFinite() || cov.diagonal().minCoeff() < 0) return fit;
 
   const bool at_bound = best->at_edge || (with_cured && !(best->cured > 0));
   model.outcome = at_bound ? AcquisitionFitOutcome::at_bound : AcquisitionFitOutcome::fitted;
   model.log_likelihood = best->likelihood.value - likelihood.n_acquired() * data.log_unit;
   model.aic = 2 * static_cast<double>(model.n_parameters) - 2 * *model.log_likelihood;
-  const double reach = wald_reach(data.n_acquired);
-  const double se1 = std::sqrt(cov(0, 0));
-  double se2 = std::sqrt(cov(1, 1));
-  if (family == AcquisitionFamily::inverse_gaussian) {
-    const double root_unit = std::exp(data.log_unit / 2);
-    model.threshold = exponential(interval(best->at[0] + data.log_unit / 2, reach * se1));
-    se2 /= root_unit;
-    model.drift = best->at_edge ? Estimate{0.0, {}, {}} : interval(best->at[1] / root_unit, reach * se2);
-  } else {
-    model.location = interval(best->at[0] + data.log_unit, reach * se1);
-    model.scale = exponential(interval(best->at[1], reach * se2));
-  }
-  if (!best->at_edge) model.standard_errors = {se1, se2};
-
+  fit.at = best->at;
+  fit.log_unit = data.log_unit;
+  fit.covariance = {cov(0, 0), cov(0, 1), cov(1, 1)};
+  fit.at_edge = best->at_edge;
+  fit.reach = wald_reach(data.n_acquired);
   model.cured.value = 0.0;
   if (with_cured) {
     const auto [low, high] = likelihood.cured_interval(*best);
@@ -178,14 +171,38 @@ AcquisitionModel fit_acquisition_model(std::span<const SurvivalRun> runs, Acquis
     if (without) model.p_no_cure = 0.5 * chi_squared_tail(2 * (best->likelihood.value - without->likelihood.value));
     if (model.p_no_cure && !(best->cured > 0)) model.p_no_cure = 1.0;
   }
+  return fit;
+}
+
+AcquisitionModel fit_acquisition_model(std::span<const SurvivalRun> runs, AcquisitionFamily family, bool with_cured) {
+  if (family == AcquisitionFamily::theory)
+    throw field_error("family", "theory needs its map from beta0 to the acquisition time");
+  const FamilyFit fit = fit_family(runs, family, with_cured);
+  AcquisitionModel model = fit.model;
+  if (!has_fit(model)) return model;
+  const auto [variance1, covariance12, variance2] = fit.covariance;
+  const double se1 = std::sqrt(variance1);
+  double se2 = std::sqrt(variance2);
+  if (family == AcquisitionFamily::inverse_gaussian) {
+    const double root_unit = std::exp(fit.log_unit / 2);
+    model.threshold = exp_interval(wald_interval(fit.at[0] + fit.log_unit / 2, fit.reach * se1));
+    se2 /= root_unit;
+    model.drift = fit.at_edge ? Estimate{0.0, {}, {}} : wald_interval(fit.at[1] / root_unit, fit.reach * se2);
+  } else {
+    model.location = wald_interval(fit.at[0] + fit.log_unit, fit.reach * se1);
+    model.scale = exp_interval(wald_interval(fit.at[1], fit.reach * se2));
+  }
+  if (!fit.at_edge) model.standard_errors = {se1, se2};
+
   // d ln m/d theta = (d S/d theta)/(f m) at the median m of the runs that acquire.
-  const double median = family_quantile(family, best->at, 0.5);
-  const LogTerm s = log_survival(family, median, best->at);
-  const double per = 0.5 / (std::exp(log_density(family, median, best->at).value) * median);
-  const Eigen::Vector2d slope(per * s.gradient[0], per * s.gradient[1]);
-  const double variance = slope.dot(cov.topLeftCorner(2, 2) * slope);
+  const double median = family_quantile(family, fit.at, 0.5);
+  const LogTerm s = log_survival(family, median, fit.at);
+  const double per = 0.5 / (std::exp(log_density(family, median, fit.at).value) * median);
+  const double slope1 = per * s.gradient[0], slope2 = per * s.gradient[1];
+  const double variance =
+      slope1 * slope1 * variance1 + 2 * slope1 * slope2 * covariance12 + slope2 * slope2 * variance2;
   model.median_acquired =
-      exponential(interval(std::log(median) + data.log_unit, reach * std::sqrt(std::max(variance, 0.0))));
+      exp_interval(wald_interval(std::log(median) + fit.log_unit, fit.reach * std::sqrt(std::max(variance, 0.0))));
   model.median = model_quantile(model, 0.5);
   return model;
 }
@@ -195,6 +212,10 @@ std::optional<double> model_quantile(const AcquisitionModel& model, double proba
   if (!has_fit(model)) return std::nullopt;
   const double among_acquired = probability / (1 - *model.cured.value);
   if (!(among_acquired < 1)) return std::nullopt;
+  if (model.map) {
+    const auto time = acquired_quantile(*model.map, start_law(model), among_acquired);
+    return time && std::isfinite(*time) ? time : std::nullopt;
+  }
   return family_quantile(model.family, parameters(model), among_acquired);
 }
 
@@ -203,6 +224,12 @@ std::optional<double> model_survival(const AcquisitionModel& model, double time)
     throw field_error("time", "expected a positive number, got " + format_number(time));
   if (!has_fit(model)) return std::nullopt;
   const double cured = *model.cured.value;
+  if (model.map) {
+    const bool beyond = model.map->critical_beta0() && time > model.map->last_time();
+    const auto acquired = beyond ? std::optional(1 - never_share(*model.map, start_law(model)))
+                                 : acquired_share(*model.map, start_law(model), time);
+    return acquired ? std::optional(1 - (1 - cured) * *acquired) : std::nullopt;
+  }
   return cured + (1 - cured) * std::exp(log_survival(model.family, time, parameters(model)).value);
 }
 
@@ -241,11 +268,11 @@ TailTest test_exponential_tail(std::span<const SurvivalRun> runs, double start) 
     if (run.acquired) ++test.n_acquired;
   }
   test.n_runs = excess.size();
-  if (test.n_acquired == 0) return test;
+  if (test.n_acquired == 0 || !std::isfinite(total)) return test;
   const auto d = static_cast<double>(test.n_acquired);
   const boost::math::chi_squared counts(2 * d);
-  test.rate = {d / total, boost::math::quantile(counts, 0.025) / (2 * total),
-               boost::math::quantile(counts, 0.975) / (2 * total)};
+  test.rate = {d / total, boost::math::quantile(counts, 0.025) / 2 / total,
+               boost::math::quantile(counts, 0.975) / 2 / total};
   if (test.n_acquired < 3) return test;
   const AcquisitionModel weibull = fit_acquisition_model(excess, AcquisitionFamily::weibull, false);
   if (!has_fit(weibull)) return test;

@@ -54,24 +54,29 @@ std::vector<std::string> curve_warnings(const SurvivalCurve& curve, const Estima
 
 }  // namespace
 
-AcquisitionSummary summarise_acquisition(std::span<const SurvivalRun> runs, SurvivalInterval interval) {
+AcquisitionSummary summarise_acquisition(std::span<const SurvivalRun> runs, SurvivalInterval interval,
+                                         const std::optional<StartMap>& map) {
   AcquisitionSummary summary;
   summary.curve = kaplan_meier(runs, interval);
   summary.median = survival_quantile(summary.curve, 0.5);
   summary.warnings = curve_warnings(summary.curve, summary.median);
+  const auto add = [&](AcquisitionModel model) {
+    const std::string which = std::string(name(model.family)) + (model.with_cured ? " with" : " without");
+    if (model.outcome == AcquisitionFitOutcome::not_identified)
+      summary.warnings.push_back(which + " a cured fraction: the likelihood has no maximum");
+    if (model.outcome == AcquisitionFitOutcome::outside_map && !model.with_cured)
+      summary.warnings.emplace_back("theory: a run has a time that no beta0 of the map leads to");
+    summary.models.push_back(std::move(model));
+    const AcquisitionModel& added = summary.models.back();
+    if (added.aic && (!summary.best || *added.aic < *summary.models[*summary.best].aic))
+      summary.best = summary.models.size() - 1;
+  };
   for (const auto family :
        {AcquisitionFamily::lognormal, AcquisitionFamily::weibull, AcquisitionFamily::inverse_gaussian}) {
-    for (const bool with_cured : {false, true}) {
-      summary.models.push_back(fit_acquisition_model(runs, family, with_cured));
-      const AcquisitionModel& model = summary.models.back();
-      if (!model.aic) {
-        if (model.outcome == AcquisitionFitOutcome::not_identified)
-          summary.warnings.push_back(std::string(name(family)) + (with_cured ? " with" : " without") +
-                                     " a cured fraction: the likelihood has no maximum");
-        continue;
-      }
-      if (!summary.best || *model.aic < *summary.models[*summary.best].aic) summary.best = summary.models.size() - 1;
-    }
+    for (const bool with_cured : {false, true}) add(fit_acquisition_model(runs, family, with_cured));
+  }
+  if (map) {
+    for (const bool with_cured : {false, true}) add(fit_acquisition_model(runs, *map, with_cured));
   }
   if (summary.median.value) summary.tail = test_exponential_tail(runs, *summary.median.value);
   return summary;
@@ -90,7 +95,6 @@ std::string_view name(MedianScalingOutcome outcome) {
 }
 
 MedianScaling fit_median_scaling(std::span<const MedianAtContext> medians) {
-  std::vector<double> n, one_and_n, y, weights;
   std::vector<PowerLawPoint> points;
   for (std::size_t i = 0; i < medians.size(); ++i) {
     for (const auto& [field, value] :
@@ -100,10 +104,6 @@ MedianScaling fit_median_scaling(std::span<const MedianAtContext> medians) {
                           "expected a positive number, got " + format_number(value));
       }
     }
-    n.push_back(medians[i].context);
-    one_and_n.insert(one_and_n.end(), {1.0, medians[i].context});
-    y.push_back(medians[i].median);
-    weights.push_back(1 / (medians[i].context * medians[i].context));
     points.push_back({.x = medians[i].context, .y = medians[i].median});
   }
   MedianScaling scaling;
@@ -113,14 +113,35 @@ MedianScaling fit_median_scaling(std::span<const MedianAtContext> medians) {
   if (power.n_levels < 2) return scaling;
   const bool saturated = medians.size() == 2;
   scaling.outcome = saturated ? MedianScalingOutcome::saturated : MedianScalingOutcome::fitted;
-  const LeastSquaresFit origin = fit_least_squares(n, 1, y, weights);
-  const LeastSquaresFit line = fit_least_squares(one_and_n, 2, y, weights);
   const auto without_ends = [&](const Estimate& e) { return saturated ? Estimate{e.value, {}, {}} : e; };
-  scaling.slope_through_origin = origin.coefficient_interval.at(0);
-  scaling.intercept = without_ends(line.coefficient_interval.at(0));
-  scaling.slope = without_ends(line.coefficient_interval.at(1));
   scaling.exponent = without_ends(power.exponent);
   scaling.prefactor = without_ends(power.prefactor);
+
+  // Weights 1/N^2 by dividing by N: median/N = slope + intercept/N, in units that keep the far ends of doubles in range.
+  double log_unit = 0, least = medians[0].context;
+  for (const MedianAtContext& each : medians) {
+    log_unit += (std::log(each.median) - std::log(each.context)) / static_cast<double>(medians.size());
+    least = std::min(least, each.context);
+  }
+  const double unit = std::exp(log_unit);
+  std::vector<double> ones, inverse_and_one, ratios;
+  for (const MedianAtContext& each : medians) {
+    ones.push_back(1);
+    inverse_and_one.insert(inverse_and_one.end(), {least / each.context, 1.0});
+    ratios.push_back(std::exp(std::log(each.median) - std::log(each.context) - log_unit));
+    if (!std::isfinite(ratios.back() * unit) || !std::isfinite(unit * least)) return scaling;  // no line through these
+  }
+  const LeastSquaresFit origin = fit_least_squares(ones, 1, ratios);
+  const LeastSquaresFit line = fit_least_squares(inverse_and_one, 2, ratios);
+  const auto coefficient = [&](const LeastSquaresFit& fit, std::size_t i, double factor) -> Estimate {
+    if (i >= fit.coefficient_interval.size()) return {};  // rank-deficient: contexts that agree to rounding
+    const auto times = [&](const std::optional<double>& x) { return x ? std::optional(factor * *x) : std::nullopt; };
+    const Estimate& e = fit.coefficient_interval[i];
+    return {times(e.value), times(e.low), times(e.high)};
+  };
+  scaling.slope_through_origin = coefficient(origin, 0, unit);
+  scaling.intercept = without_ends(coefficient(line, 0, unit * least));
+  scaling.slope = without_ends(coefficient(line, 1, unit));
   if (line.outcome == LeastSquaresOutcome::fitted && line.standard_errors[0] > 0) {
     const double t = std::abs(line.coefficients[0] / line.standard_errors[0]);
     scaling.p_through_origin =

@@ -277,6 +277,31 @@ TEST_CASE("survival: a million runs are fitted", "[fit][survival][.slow]") {
   CHECK(quantile_points(curve, model).size() == 1000);
 }
 
+TEST_CASE("survival: growth of the median is fitted or left open at the far ends of doubles",
+          "[fit][survival][eq11][limits]") {
+  using Medians = std::vector<fit::MedianAtContext>;
+  for (const double unit : {1e-140, 1.0, 1e140}) {
+    const auto scaling = fit::fit_median_scaling(Medians{{10 * unit, 25}, {20 * unit, 51}, {40 * unit, 99}});
+    CHECK(scaling.outcome == fit::MedianScalingOutcome::fitted);
+    const auto plain = fit::fit_median_scaling(Medians{{10, 25}, {20, 51}, {40, 99}});
+    CHECK_THAT(*scaling.slope.value * unit, WithinRel(*plain.slope.value, 1e-9));
+    CHECK_THAT(*scaling.intercept.high, WithinRel(*plain.intercept.high, 1e-9));
+    CHECK_THAT(*scaling.slope_through_origin.low * unit, WithinRel(*plain.slope_through_origin.low, 1e-9));
+    CHECK_THAT(*scaling.p_through_origin, WithinRel(*plain.p_through_origin, 1e-6));
+  }
+  const auto far = fit::fit_median_scaling(Medians{{1e-300, 25}, {20, 51}, {1e300, 99}});
+  CHECK(far.exponent.value);
+  CHECK_THAT(*far.slope_through_origin.value, WithinRel(25e300 / 3, 1e-9));
+  const auto beyond = fit::fit_median_scaling(Medians{{1e-300, 1e300}, {2e-300, 1e300}, {4e-300, 1e300}});
+  CHECK_FALSE(beyond.slope_through_origin.value);
+  CHECK_FALSE(beyond.slope.value);
+  CHECK_THAT(*beyond.exponent.value, WithinAbs(0, 1e-12));
+  // Contexts that agree to rounding: no line with an intercept.
+  const auto same = fit::fit_median_scaling(Medians{{1e15, 3}, {1e15 + 0.125, 4}, {1e15 + 0.25, 5}});
+  CHECK_FALSE(same.slope.low);
+  CHECK_FALSE(same.p_through_origin);
+}
+
 TEST_CASE("survival: degenerate samples are answered with a warning", "[fit][survival][limits]") {
   using Runs = std::vector<fit::SurvivalRun>;
   const auto none = fit::summarise_acquisition(Runs{{10, false}, {20, false}});

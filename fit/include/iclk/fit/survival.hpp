@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "iclk/core/estimate.hpp"
+#include "iclk/fit/start_map.hpp"
 
 namespace iclk::fit {
 
@@ -52,7 +53,7 @@ SurvivalCurve kaplan_meier(std::span<const SurvivalRun> runs, SurvivalInterval i
 /// the middle of that stretch. Parts that the curve does not reach are empty. Throws Error unless 0 < probability < 1.
 Estimate survival_quantile(const SurvivalCurve& curve, double probability = 0.5);
 
-enum class AcquisitionFamily { lognormal, weibull, inverse_gaussian };
+enum class AcquisitionFamily { lognormal, weibull, inverse_gaussian, theory };
 std::string_view name(AcquisitionFamily family);
 
 enum class AcquisitionFitOutcome {
@@ -61,6 +62,7 @@ enum class AcquisitionFitOutcome {
   none_acquired,   ///< no run acquired
   too_few,         ///< fewer than two distinct acquisition times (three for a cured fraction)
   not_identified,  ///< likelihood flat or rising without end
+  outside_map,     ///< theory: a run with a time that no beta0 of the map leads to
 };
 std::string_view name(AcquisitionFitOutcome outcome);
 
@@ -70,6 +72,8 @@ std::string_view name(AcquisitionFitOutcome outcome);
 ///     weibull           S = exp(-(t/exp(location))^(1/scale))
 ///     inverse_gaussian  first time at which a Brownian path of unit variance and drift `drift` reaches `threshold`;
 ///                       mean threshold/drift, shape threshold^2
+///     theory            beta0 ~ N(beta0_mean, beta0_sd^2) through `map`; runs that start at or below its critical beta0
+///                       never acquire
 struct AcquisitionModel {
   AcquisitionFamily family = AcquisitionFamily::lognormal;
   bool with_cured = false;  ///< whether a fraction that never acquires was allowed
@@ -78,12 +82,16 @@ struct AcquisitionModel {
   Estimate location = {}, scale = {};  ///< lognormal and weibull; Wald, scale in ln(scale)
   Estimate threshold = {},
            drift = {};  ///< inverse Gaussian [sqrt(time), 1/sqrt(time)]; Wald, threshold in ln(threshold)
+  Estimate beta0_mean = {}, beta0_sd = {};  ///< theory; Wald, beta0_sd in its logarithm
+  Estimate never = {};  ///< theory: share of the runs that starts too low to acquire; Wald in its normal quantile
   Estimate cured = {};  ///< fraction that never acquires; profile likelihood; 0 without interval unless with_cured
   std::optional<double> log_likelihood = {}, aic = {};
-  Estimate median_acquired = {};             ///< median time of the runs that acquire; Wald in ln t
-  std::optional<double> median = {};         ///< of all runs; empty when half or more never acquire
-  std::optional<double> p_no_cure = {};      ///< likelihood-ratio test of cured = 0 (half chi^2_1, as 0 is an edge)
-  std::vector<double> standard_errors = {};  ///< of (location, ln scale) or (ln threshold, drift); empty unless fitted
+  Estimate median_acquired = {};         ///< median time of the runs that acquire; Wald in ln t, for theory in beta0
+  std::optional<double> median = {};     ///< of all runs; empty when half or more never acquire
+  std::optional<double> p_no_cure = {};  ///< likelihood-ratio test of cured = 0 (half chi^2_1, as 0 is an edge)
+  /// Of (location, ln scale), (ln threshold, drift) or (beta0_mean, ln beta0_sd); empty unless fitted.
+  std::vector<double> standard_errors = {};
+  std::optional<StartMap> map = {};  ///< theory
 };
 
 /// Censored maximum likelihood with or without a cured fraction c, the part of the runs that never acquires.
@@ -101,9 +109,26 @@ struct AcquisitionModel {
 /// Source   Boag 1949 (cured fraction); Self and Liang 1987 (test at the edge).
 /// Valid    One distribution for all runs of the sample; c is told from a slow tail only if the runs are watched for
 ///          long enough that the curve is flat at its end.
-/// Throws   Error for a time that is not positive and finite.
+/// Throws   Error for a time that is not positive and finite, or for the family `theory`, which needs its map.
 /// Checked  R survival 3.5-3 (survreg) and direct maximisation in R; coverage by simulation.
 AcquisitionModel fit_acquisition_model(std::span<const SurvivalRun> runs, AcquisitionFamily family, bool with_cured);
+
+/// The theory's own distribution by censored maximum likelihood in the mean and sd of beta0.
+///
+///     f(t) = phi(z)/sd |d beta0/dt|,   S(t) = 1 - Phi(z),   z = (mean - beta0(t))/sd
+///
+/// In beta0 this is a censored normal sample, so it has the estimates and intervals of the lognormal family in
+/// exp(-beta0(t)); the derivative of the map enters the likelihood only, where it makes AIC comparable with the other
+/// families. A run that was watched beyond the last time of a map with a critical beta0 is one that had not acquired
+/// there. The interval of the median goes through the map.
+///
+/// Source   Fig. A.1b.
+/// Valid    beta0 normal, w0 the same in all runs. A cured fraction beside the map's own is told from it by the shape of
+///          the late times alone.
+/// Returns  outside_map when the map ends before the times do.
+/// Throws   Error for a time that is not positive and finite.
+/// Checked  [eq11]; coverage by simulation.
+AcquisitionModel fit_acquisition_model(std::span<const SurvivalRun> runs, const StartMap& map, bool with_cured);
 
 /// Time by which the fitted model has the share `probability` of all runs acquired; empty when it never does.
 /// Throws Error unless 0 < probability < 1.
@@ -138,15 +163,16 @@ TailTest test_exponential_tail(std::span<const SurvivalRun> runs, double start);
 struct AcquisitionSummary {
   SurvivalCurve curve;
   Estimate median = {};                  ///< Kaplan-Meier
-  std::vector<AcquisitionModel> models;  ///< each family without and with a cured fraction
+  std::vector<AcquisitionModel> models;  ///< each family without and with a cured fraction; theory last, if asked for
   std::optional<std::size_t> best = {};  ///< of models, lowest AIC
   std::optional<TailTest> tail = {};     ///< beyond the median
   std::vector<std::string> warnings;
 };
 
-/// Throws Error for a time that is not positive and finite.
+/// With a map also the family `theory`. Throws Error for a time that is not positive and finite.
 AcquisitionSummary summarise_acquisition(std::span<const SurvivalRun> runs,
-                                         SurvivalInterval interval = SurvivalInterval::log_log);
+                                         SurvivalInterval interval = SurvivalInterval::log_log,
+                                         const std::optional<StartMap>& map = {});
 
 /// Median acquisition time at one context length.
 struct MedianAtContext {
@@ -174,7 +200,8 @@ struct MedianScaling {
 ///
 /// Source   Eq. 11.
 /// Throws   Error for a context or median that is not positive and finite.
-/// Returns  saturated (numbers without intervals) at two contexts, too_few below.
+/// Returns  saturated (numbers without intervals) at two contexts, too_few below; lines empty where their coefficients
+///          leave the range of doubles.
 /// Checked  [eq11]
 MedianScaling fit_median_scaling(std::span<const MedianAtContext> medians);
 
