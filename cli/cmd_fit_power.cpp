@@ -9,6 +9,7 @@
 #include "iclk/fit/report.hpp"
 #include "output.hpp"
 #include "power_extras.hpp"
+#include "repeated_seeds.hpp"
 #include "table_columns.hpp"
 #include "verbs.hpp"
 
@@ -27,13 +28,14 @@ struct PowerData {
   std::string x_name, y_name;
   std::vector<fit::PowerLawPoint> points;
   PowerErrors errors;
+  std::optional<std::string> warning;
 };
 
 PowerData read_points(const FitPowerInput& input) {
   const TextTable table = read_table(input.file);
   const std::size_t x = need_column(table, "--x", input.x, {"n_items", "K", "x"});
   const std::size_t y = need_column(table, "--y", input.y, {"i_infinity", "y"});
-  PowerData data{table.columns()[x], table.columns()[y], {}, read_errors(input.extras, table)};
+  PowerData data{table.columns()[x], table.columns()[y], {}, read_errors(input.extras, table), {}};
   const auto low = find_column(table, "--low", input.low, {data.y_name + "_low", "low"});
   const auto high = find_column(table, "--high", input.high, {data.y_name + "_high", "high"});
   const auto positive = [&](std::size_t row, std::size_t column) {
@@ -41,6 +43,7 @@ PowerData read_points(const FitPowerInput& input) {
     if (!(value > 0.0)) throw field_error(table, row, column, "a positive number");
     return value;
   };
+  RepeatedSeeds repeated(table);
   for (std::size_t row = 0; row < table.n_rows(); ++row) {
     fit::PowerLawPoint point{.x = positive(row, x), .y = positive(row, y), .low = {}, .high = {}};
     if (low && !table.text(row, *low).empty()) {
@@ -51,8 +54,10 @@ PowerData read_points(const FitPowerInput& input) {
       point.high = positive(row, *high);
       if (*point.high < point.y) throw field_error(table, row, *high, "at least " + data.y_name);
     }
+    repeated.add(row, {point.x, 0.0});
     data.points.push_back(point);
   }
+  data.warning = repeated.warning();
   return data;
 }
 
@@ -130,7 +135,8 @@ Action declare_fit_power(VerbOptions& options) {
     const PowerData data = read_points(*input);
     fit::PowerLawOptions fit_options;
     if (input->level_scatter == "none") fit_options.level_scatter = fit::LevelScatter::none;
-    const fit::PowerLawFit fit = fit::fit_power_law(data.points, fit_options);
+    fit::PowerLawFit fit = fit::fit_power_law(data.points, fit_options);
+    if (data.warning) fit.warnings.push_back(*data.warning);
     const fit::ReportOptions names{.x_name = data.x_name, .y_name = data.y_name, .exponent_name = "exponent"};
     const PowerExtras extras = power_extras(input->extras, data.points, data.errors, fit, fit_options);
     Json json = to_json(*input, data, fit);

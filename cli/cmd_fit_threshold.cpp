@@ -12,6 +12,7 @@
 #include "iclk/fit/sigmoid.hpp"
 #include "iclk/theory/attention_flow.hpp"
 #include "output.hpp"
+#include "repeated_seeds.hpp"
 #include "table_columns.hpp"
 #include "threshold_design.hpp"
 #include "verbs.hpp"
@@ -36,6 +37,7 @@ struct RunTable {
   std::vector<double> accuracies;  ///< [runs], or empty without such a column
   bool has_context = false;
   SeedsSoFar seeds;  ///< only for a design
+  std::vector<std::string> warnings;
 };
 
 RunTable read_runs(const FitThresholdInput& input) {
@@ -63,9 +65,11 @@ RunTable read_runs(const FitThresholdInput& input) {
     if (text == "0" || text == "false") return false;
     throw field_error(table, row, column, "0 or 1");
   };
+  RepeatedSeeds repeated(table);
   for (std::size_t row = 0; row < table.n_rows(); ++row) {
     fit::RunOutcome run{.n_items = positive(row, *items)};
     if (context) run.n_context = positive(row, *context);
+    repeated.add(row, {run.n_items, run.n_context});
     if (accuracy) {
       const double value = number(table, row, *accuracy);
       if (!(value >= 0 && value <= 1)) throw field_error(table, row, *accuracy, "a number in [0, 1]");
@@ -75,6 +79,7 @@ RunTable read_runs(const FitThresholdInput& input) {
     if (acquired) run.acquired = yes(row, *acquired);
     data.runs.push_back(run);
   }
+  if (const auto warning = repeated.warning()) data.warnings.push_back(*warning);
   return data;
 }
 
@@ -133,6 +138,7 @@ ThresholdAnswer answer(const FitThresholdInput& input, const RunTable& data) {
   const Estimate nu = nu_of(input);
   ThresholdAnswer result;
   result.n_runs = data.runs.size();
+  result.warnings = data.warnings;
   std::map<double, std::vector<std::size_t>> by_context;
   for (std::size_t i = 0; i < data.runs.size(); ++i) by_context[data.runs[i].n_context].push_back(i);
   for (const auto& [n_context, rows] : by_context) {

@@ -132,6 +132,11 @@ void add_warnings(ThresholdFit& fit) {
   if (fit.outcome == ThresholdOutcome::fitted && (!fit.k_star.low || !fit.k_star.high)) {
     warn("the rise with K is not significant: an end of the interval of K* is open");
   }
+  constexpr std::size_t kFewForWidth = 40;  // measured: threshold_coverage_test, docs/statistics.md
+  if (fit.width.high && fit.n_runs < kFewForWidth) {
+    warn("fewer than " + std::to_string(kFewForWidth) +
+         " runs: the fitted width is too small on average, and its interval only approximate");
+  }
   constexpr std::size_t kFewRuns = 20;  // chosen: the coverage was simulated from 24 runs on
   if (fit.n_runs > 0 && fit.n_runs < kFewRuns) {
     warn("fewer than " + std::to_string(kFewRuns) + " runs: the intervals are approximate");

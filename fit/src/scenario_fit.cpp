@@ -121,6 +121,9 @@ void add_warnings(PowerLawFit& fit, const PowerLawOptions& options) {
                                                              : ", and the interval does not include that";
     fit.warnings.push_back(std::move(text));
   }
+  constexpr double kRounding = 1e-12;  // of ln y
+  if (fit.outcome == PowerLawOutcome::fitted && fit.residual_sd < kRounding)
+    fit.warnings.emplace_back("the points do not scatter at all: the interval has no width and says nothing");
 }
 
 }  // namespace

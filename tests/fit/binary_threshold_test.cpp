@@ -209,6 +209,15 @@ TEST_CASE("binary threshold: one K and falling data have no threshold", "[fit][t
   CHECK(fit::fit_threshold({}).outcome == fit::ThresholdOutcome::no_runs);
 }
 
+TEST_CASE("binary threshold: the width from few runs comes with a warning", "[fit][threshold]") {
+  const auto few = fit::fit_threshold(counted({0, 0, 0, 1, 2, 3, 3, 3}, 3));
+  REQUIRE(few.width.high);
+  CHECK(mentions(few.warnings, "fewer than 40 runs: the fitted width is too small on average"));
+  const auto many = fit::fit_threshold(counted({0, 0, 1, 3, 7, 9, 10, 10}, 10));
+  REQUIRE(many.width.high);
+  CHECK(many.warnings.empty());
+}
+
 TEST_CASE("binary threshold: a weak rise leaves the interval open and says so", "[fit][threshold]") {
   const auto fit = fit::fit_threshold(counted({1, 2, 2}, 4));
   REQUIRE(fit.outcome == fit::ThresholdOutcome::fitted);
