@@ -224,7 +224,7 @@ Action declare_fit_acquisition(VerbOptions& options) {
                 "memorization curves, one for each K of the runs; else the MLP never memorizes and c1 = 1/2");
   options.number("--lr", input->lr, positive_number(),
                  "learning rate: times in FILE count SGD steps, and so do those of a curve that does not say its own");
-  options.number("--w0", input->w0, start_rule(), "start value of w in the theory, the same in all runs");
+  options.number("--w0", input->w0, number_from(-10, 10), "start value of w in the theory, the same in all runs");
   options.number("--c2", input->c2, number_from(0.0, 1.0), "constant c2 of the theory without a curve");
   options.text("--survival", input->survival, "FILE",
                "write every step of the Kaplan-Meier curves with the fitted ones as CSV; - is standard output");

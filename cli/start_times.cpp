@@ -26,6 +26,13 @@ class StartOnCurve {
  public:
   StartOnCurve(const theory::CurveFlow& flow, double w0) : flow_(flow), w0_(w0) {}
 
+  /// From the closed form for constant c2: trajectories from starts far from the answer are long.
+  void search_near(double integral) {
+    const auto guess = theory::solve_for(
+        theory::Unknown::beta0, {.n_context = flow_.n_context(), .initial = {.w = w0_, .beta = 0.0}}, integral);
+    if (guess.value) guess_ = *guess.value;
+  }
+
   std::optional<double> operator()(double integral) {
     const auto excess = [&](double beta0) {  // falls with beta0
       const double log_ratio = std::log(flow_.required_integral({.w = w0_, .beta = beta0}) / integral);
@@ -102,6 +109,8 @@ StartTimes start_times(const StartTimesQuestion& question, const MeasuredCurve* 
     const theory::CurveFlow flow(curve->curves, question.n_context);
     const theory::MemorizationIntegral& integral = flow.integral();
     StartOnCurve start_of(flow, question.w0);
+    const double early = flow.integral_at(question.unit * question.first);
+    if (early > 0 && std::isfinite(early)) start_of.search_near(early);
     const bool known = integral.tail != theory::TailModel::unresolved;
     result.map = map_through(
         question, std::ref(start_of), [&](double time) { return flow.integral_at(time); },

@@ -162,17 +162,20 @@ FamilyParameters AcquisitionLikelihood::search(double cured, const FamilyParamet
     return std::isfinite(value) ? -value : -kVeryUnlikely;
   };
   constexpr int kBits = 20;
+  constexpr std::uintmax_t kMostSteps = 200;  // what is not finite never converges
   const bool drift = family_ == AcquisitionFamily::inverse_gaussian;
   const double low = drift ? 0.0 : start[1] - 3;
   const double high = drift ? 4 * std::abs(start[1]) + 1 : start[1] + 4;
   double first = start[0];
   const auto outer = [&](double second) {
+    std::uintmax_t steps = kMostSteps;
     const auto inner = boost::math::tools::brent_find_minima([&](double x) { return minus(x, second); }, start[0] - 6,
-                                                             start[0] + 6, kBits);
+                                                             start[0] + 6, kBits, steps);
     first = inner.first;
     return inner.second;
   };
-  const double second = boost::math::tools::brent_find_minima(outer, low, high, kBits).first;
+  std::uintmax_t outer_steps = kMostSteps;
+  const double second = boost::math::tools::brent_find_minima(outer, low, high, kBits, outer_steps).first;
   outer(second);
   return {first, second};
 }

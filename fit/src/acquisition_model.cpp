@@ -148,6 +148,10 @@ FamilyFit fit_family(std::span<const SurvivalRun> runs, AcquisitionFamily family
   model.outcome = AcquisitionFitOutcome::too_few;
   if (data.n_distinct < model.n_parameters) return fit;
   model.outcome = AcquisitionFitOutcome::not_identified;
+  for (const RunGroup& group :
+       data.groups) {  // in units of their geometric mean the far ends of doubles leave the range
+    if (!(group.time > 0) || !std::isfinite(group.time)) return fit;
+  }
   const AcquisitionLikelihood likelihood(family, std::move(data.groups));
   const auto best = with_cured ? likelihood.maximum() : likelihood.maximum_at(0);
   if (!best) return fit;

@@ -117,7 +117,7 @@ MedianScaling fit_median_scaling(std::span<const MedianAtContext> medians) {
   scaling.exponent = without_ends(power.exponent);
   scaling.prefactor = without_ends(power.prefactor);
 
-  // Weights 1/N^2 by dividing by N: median/N = slope + intercept/N, in units that keep the far ends of doubles in range.
+  // Weights 1/N^2 by dividing by N: median/N = slope + intercept/N, in units that keep far ends in range.
   double log_unit = 0, least = medians[0].context;
   for (const MedianAtContext& each : medians) {
     log_unit += (std::log(each.median) - std::log(each.context)) / static_cast<double>(medians.size());

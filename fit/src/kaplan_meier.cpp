@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
@@ -44,9 +45,9 @@ std::optional<double> first_time_at(const SurvivalCurve& curve, double probabili
     const std::optional<double> s = level(step.survival);
     if (!s) continue;
     if (!reached && *s <= target + tolerance) reached = step.time;
-    if (reached && *s <= target - tolerance) return (*reached + step.time) / 2;
+    if (reached && *s <= target - tolerance) return std::midpoint(*reached, step.time);
   }
-  if (reached) return (*reached + curve.steps.back().time) / 2;
+  if (reached) return std::midpoint(*reached, curve.steps.back().time);
   return std::nullopt;
 }
 

@@ -58,8 +58,8 @@ Estimate median_of_acquired(const StartMap& map, double mean, double sd, const F
   return {time(beta0.value), time(beta0.high), time(beta0.low)};
 }
 
-/// Share that starts below the critical beta0, with the interval of its normal quantile z = (critical - mean)/sd. It is a
-/// count of runs more than a location, so its reach is the normal one: with that of mean and sd 20 runs cover 97.9 %.
+/// Share that starts below the critical beta0, with the interval of its normal quantile z = (critical - mean)/sd. It is
+/// a count of runs more than a location, so its reach is the normal one: with that of mean and sd 20 runs cover 97.9 %.
 Estimate share_that_never_acquires(const StartMap& map, double mean, double sd, const FamilyFit& fit) {
   if (!map.critical_beta0()) return {0.0, {}, {}};
   const double z = (*map.critical_beta0() - mean) / sd;

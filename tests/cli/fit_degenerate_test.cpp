@@ -301,6 +301,32 @@ TEST_CASE("fit on degenerate data: the far ends of the range of numbers are surv
   }
 }
 
+TEST_CASE("fit on degenerate data: the theory of acquisition times answers or says why not", "[cli][limits]") {
+  Sweep sweep;
+  const FitVerb& verb = fit_verbs()[2];
+  const auto theory = [&](const std::vector<Row>& rows) {
+    return sweep.run(verb, file_text(verb, rows), {0, 1}, {"--theory"});
+  };
+  const Json sound = theory(rows_of(verb));
+  for (const auto& group : sound["groups"]) CHECK(group["models"][6]["beta0_mean"]["value"].is_number());
+  for (const int seeds : {1, 2, 30}) CHECK(says_something(theory(rows_of(verb, 1, seeds))));
+  for (const char* acquired : {"0", "1"}) CHECK(says_something(theory(with_values(verb, {"50", acquired}))));
+  for (const char* extreme : {"1e-300", "1e-30", "1e30", "1e300", "1.7e308", "5e-324"}) {
+    CAPTURE(extreme);
+    std::vector<Row> rows = rows_of(verb);
+    for (Row& row : rows) row[0] = "100";
+    rows[4][1] = extreme;
+    CHECK(says_something(theory(rows)));
+    CHECK(says_something(theory(with_values(verb, {extreme, "1"}))));
+  }
+  for (const char* context : {"2", "2.5", "1e6"}) {
+    std::vector<Row> rows = rows_of(verb);
+    for (Row& row : rows) row[0] = context;
+    const Json json = theory(rows);
+    CHECK(json["groups"][0]["models"].size() == 8);
+  }
+}
+
 TEST_CASE("fit verbs: answers go to files or alone to standard output", "[cli][format]") {
   const TemporaryFolder folder;
   for (const FitVerb& verb : fit_verbs()) {

@@ -333,6 +333,22 @@ TEST_CASE("survival: degenerate samples are answered with a warning", "[fit][sur
   for (int i = 1; i <= 12; ++i) repeated.insert(repeated.end(), 2, {10.0 * i, true});
   CHECK(mentions(fit::summarise_acquisition(repeated).warnings, "24 of 24 acquired runs share their time"));
 
+  // The inverse of the smallest double is infinite: no inverse Gaussian, and an end to the search for one. In units of
+  // times of 1e300 it is 0: no fit at all.
+  for (const double unit : {10.0, 1e300}) {
+    Runs lost{{5e-324, true}};
+    for (int i = 1; i <= 20; ++i) lost.push_back({unit * i, true});
+    const auto far = fit::summarise_acquisition(lost);
+    CHECK_THAT(*far.median.value, WithinRel(10 * unit, 1e-12));
+    for (const auto& model : far.models) {
+      if (unit > 10 || model.family == fit::AcquisitionFamily::inverse_gaussian)
+        CHECK(model.outcome == fit::AcquisitionFitOutcome::not_identified);
+    }
+    CHECK(mentions(far.warnings, "the likelihood has no maximum"));
+  }
+  const auto last = fit::kaplan_meier(Runs{{1e308, true}, {1.7e308, true}});
+  CHECK_THAT(*fit::survival_quantile(last).value, WithinRel(1.35e308, 1e-12));
+
   Runs rare(100, {1000, false});
   for (int i = 0; i < 12; ++i) rare.push_back({100.0 + i, true});
   const auto few = fit::summarise_acquisition(rare);

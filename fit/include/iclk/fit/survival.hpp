@@ -72,8 +72,8 @@ std::string_view name(AcquisitionFitOutcome outcome);
 ///     weibull           S = exp(-(t/exp(location))^(1/scale))
 ///     inverse_gaussian  first time at which a Brownian path of unit variance and drift `drift` reaches `threshold`;
 ///                       mean threshold/drift, shape threshold^2
-///     theory            beta0 ~ N(beta0_mean, beta0_sd^2) through `map`; runs that start at or below its critical beta0
-///                       never acquire
+///     theory            beta0 ~ N(beta0_mean, beta0_sd^2) through `map`; runs that start at its critical beta0 or
+///                       below never acquire
 struct AcquisitionModel {
   AcquisitionFamily family = AcquisitionFamily::lognormal;
   bool with_cured = false;  ///< whether a fraction that never acquires was allowed
@@ -123,8 +123,8 @@ AcquisitionModel fit_acquisition_model(std::span<const SurvivalRun> runs, Acquis
 /// there. The interval of the median goes through the map.
 ///
 /// Source   Fig. A.1b.
-/// Valid    beta0 normal, w0 the same in all runs. A cured fraction beside the map's own is told from it by the shape of
-///          the late times alone.
+/// Valid    beta0 normal, w0 the same in all runs. A cured fraction beside the map's own is told from it by the shape
+///          of the late times alone.
 /// Returns  outside_map when the map ends before the times do.
 /// Throws   Error for a time that is not positive and finite.
 /// Checked  [eq11]; coverage by simulation.
