@@ -9,6 +9,7 @@
 #include "iclk/core/table_file.hpp"
 #include "iclk/fit/bimodality.hpp"
 #include "output.hpp"
+#include "repeated_seeds.hpp"
 #include "table_columns.hpp"
 #include "verbs.hpp"
 
@@ -36,6 +37,7 @@ struct GroupKey {
 struct ValueTable {
   std::string column;
   std::map<GroupKey, std::vector<double>> groups;
+  std::vector<std::string> warnings;
 };
 
 ValueTable read_values(const FitBimodalityInput& input) {
@@ -43,7 +45,8 @@ ValueTable read_values(const FitBimodalityInput& input) {
   const std::size_t column = need_column(table, "--column", input.column, {"accuracy", "icl_accuracy"});
   const auto context = input.pool ? std::nullopt : group_column(table, "context", "N");
   const auto items = input.pool ? std::nullopt : group_column(table, "n_items", "K");
-  ValueTable values{table.columns()[column], {}};
+  ValueTable values{table.columns()[column], {}, {}};
+  RepeatedSeeds repeated(table);
   const auto positive = [&](std::size_t row, std::size_t at) {
     const double value = number(table, row, at);
     if (!(value > 0)) throw field_error(table, row, at, "a positive number");
@@ -53,12 +56,14 @@ ValueTable read_values(const FitBimodalityInput& input) {
     GroupKey key;
     if (items) key.n_items = positive(row, *items);
     if (context) key.context = positive(row, *context);
+    if (!input.pool) repeated.add(row, {key.n_items.value_or(0), key.context.value_or(0)});
     const double value = number(table, row, column);
     if (input.scale == "logit" && !(value >= 0 && value <= 1)) {
       throw field_error(table, row, column, "a number in [0, 1], or --scale linear");
     }
     values.groups[key].push_back(value);
   }
+  if (const auto warning = repeated.warning()) values.warnings.push_back(*warning);
   return values;
 }
 
@@ -133,7 +138,8 @@ Json to_json(const FitBimodalityInput& input, const ValueTable& values, const st
                {"mixture_resamples", input.mixture_resamples},
                {"seed", input.seed},
                {"outcome", has_answer(groups) ? "tested" : "no_test"},
-               {"groups", Json::array()}};
+               {"groups", Json::array()},
+               {"warnings", values.warnings}};
   for (const GroupAnswer& group : groups) json["groups"].push_back(json_group(group));
   return json;
 }
@@ -158,6 +164,8 @@ std::string to_csv(const FitBimodalityInput& input, const std::vector<GroupAnswe
                "intermediate",
                "intermediate_low",
                "intermediate_high",
+               "scale",
+               "seed",
                "source"});
   for (const GroupAnswer& group : groups) {
     const fit::Bimodality& result = group.result;
@@ -219,6 +227,7 @@ std::string to_text(const FitBimodalityInput& input, const ValueTable& values, c
   if (groups.size() > kMaxPrinted) {
     text += "... and " + std::to_string(groups.size() - kMaxPrinted) + " more groups: --json, --csv\n";
   }
+  for (const std::string& warning : values.warnings) text += "warning: " + warning + '\n';
   return text;
 }
 

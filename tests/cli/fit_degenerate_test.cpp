@@ -52,11 +52,18 @@ Row acquisition_row(int level, int seed) {
   return {text_of(context), text_of(2.5 * context * std::exp(0.3 * (seed - 1))), level == 3 && seed == 2 ? "0" : "1"};
 }
 
+/// Two K with twelve runs each, as a test of modes needs more runs than a fit has seeds.
+Row bimodality_row(int level, int seed) {
+  const bool solved = (level + seed) % 2 == 0;
+  return {level < 4 ? "500" : "8000", text_of((solved ? 0.96 : 0.5) + 0.002 * level + 0.0007 * seed)};
+}
+
 const std::vector<FitVerb>& fit_verbs() {
   static const std::vector<FitVerb> verbs{
       {"power", {"n_items", "i_infinity"}, power_row, {1}},
       {"threshold", {"n_items", "acquired", "accuracy"}, threshold_row, {1, 2}},
       {"acquisition", {"context", "time", "acquired"}, acquisition_row, {1, 2}},
+      {"bimodality", {"n_items", "accuracy"}, bimodality_row, {1}},
   };
   return verbs;
 }
@@ -108,7 +115,7 @@ bool any_of(const Json& json, const std::function<bool(const std::string& key, c
 /// Whether the answer tells its reader that something is missing: a warning, or an outcome that is not a plain fit.
 bool says_something(const Json& json) {
   return any_of(json, [](const std::string& key, const Json& value) {
-    return (key == "warnings" && !value.empty()) || (key == "outcome" && value != "fitted");
+    return (key == "warnings" && !value.empty()) || (key == "outcome" && value != "fitted" && value != "tested");
   });
 }
 
@@ -251,6 +258,10 @@ TEST_CASE("fit on degenerate data: identical values and one-sided outcomes say s
       if (std::string(all) == "0") CHECK(times["outcome"] == "none_acquired");
     }
   }
+  for (const char* accuracy : {"0", "0.75", "1"}) {
+    const FitVerb& bimodality = fit_verbs()[3];
+    CHECK(says_something(sweep.run(bimodality, file_text(bimodality, with_values(bimodality, {accuracy})), {0, 1})));
+  }
   // Every accuracy the same, no other column: nothing can be told.
   const FitVerb accuracies{"threshold",
                            {"n_items", "accuracy"},
@@ -268,7 +279,7 @@ TEST_CASE("fit on degenerate data: repeated runs are counted and said", "[cli][l
     seeded.columns.emplace_back("seed");
     seeded.row = [&](int level, int seed) {
       Row row = verb.row(level, seed);
-      row.push_back(std::to_string(seed));
+      row.push_back(std::to_string(100 * level + seed));
       return row;
     };
     std::vector<Row> rows = rows_of(seeded);
@@ -293,7 +304,7 @@ TEST_CASE("fit on degenerate data: the far ends of the range of numbers are surv
       sweep.run(verb, file_text(verb, rows), {0, 1});
       for (Row& row : rows) row[0] = extreme;
       CHECK(says_something(sweep.run(verb, file_text(verb, rows), {0, 1})));
-      if (verb.name == "threshold") continue;  // its results are shares
+      if (verb.name == "threshold" || verb.name == "bimodality") continue;  // their results are shares
       rows = rows_of(verb);
       rows[4][1] = extreme;
       sweep.run(verb, file_text(verb, rows), {0, 1});
@@ -354,7 +365,8 @@ TEST_CASE("fit on degenerate data: a million rows take seconds", "[cli][limits][
     for (int i = 0; i < 125'000; ++i)
       for (int level = 0; level < 8; ++level) {
         Row row = verb.row(level, i % 3);
-        if (verb.name != "threshold") row[1] = text_of(std::stod(row[1]) * (1 + 1e-6 * i));
+        if (verb.name == "bimodality") row[1] = text_of(std::stod(row[1]) * (1 - 1e-6 * i));
+        if (verb.name != "threshold" && verb.name != "bimodality") row[1] = text_of(std::stod(row[1]) * (1 + 1e-6 * i));
         text += joined(row) + '\n';
       }
     const auto start = std::chrono::steady_clock::now();
