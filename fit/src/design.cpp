@@ -19,7 +19,7 @@
 namespace iclk::fit {
 namespace {
 
-constexpr std::size_t kMostLevels = 200;      // distinct K of the runs so far; more are gathered on a grid
+constexpr std::size_t kMostGathered = 200;    // distinct K of the runs so far; more are gathered on a grid
 constexpr std::size_t kMostChoices = 48;      // more runs than this are chosen several at a time
 constexpr std::size_t kFinalScenarios = 256;  // behind sd_after and sd_even
 constexpr std::uint64_t kFinalStreams = std::uint64_t{1} << 32;
@@ -178,7 +178,7 @@ DesignProblem make_problem(std::span<const RunOutcome> runs, const DesignOptions
   DesignProblem problem;
   problem.link = options.link;
   problem.has_context_law = options.goal == DesignGoal::exponent;
-  const RunLevels gathered = gather(runs, kMostLevels, problem.has_context_law ? UseContext::yes : UseContext::no);
+  const RunLevels gathered = gather(runs, kMostGathered, problem.has_context_law ? UseContext::yes : UseContext::no);
   problem.items_so_far = {gathered.k_min, gathered.k_max};
   std::map<double, double> weight_of_context;
   for (const RunOutcome& run : runs) weight_of_context[run.n_context] += 1;
@@ -306,7 +306,7 @@ RunDesign plan_runs(std::span<const RunOutcome> runs, const DesignOptions& optio
   RunDesign design;
   if (runs.empty()) return design;
   const bool law = options.goal == DesignGoal::exponent;
-  const RunLevels all = gather(runs, kMostLevels, law ? UseContext::yes : UseContext::no);
+  const RunLevels all = gather(runs, kMostGathered, law ? UseContext::yes : UseContext::no);
   constexpr double kBeyond = 4;
   const Range items{options.items_low.value_or(std::max(all.k_min / kBeyond, options.items_multiple)),
                     options.items_high.value_or(all.k_max * kBeyond)};

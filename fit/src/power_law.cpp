@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include "arguments.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
 #include "number_text.hpp"
@@ -12,12 +13,6 @@
 
 namespace iclk::fit {
 namespace {
-
-void require_positive(double value, const std::string& field) {
-  if (!std::isfinite(value) || !(value > 0)) {
-    throw field_error(field, "expected a positive finite number, got " + format_number(value));
-  }
-}
 
 struct LogInterval {
   double value = 0.0;

@@ -17,9 +17,6 @@
 namespace iclk::fit {
 namespace {
 
-constexpr std::size_t kMostLevels = 2000;
-constexpr double kRoundingSd = 1e-12;  // of ln y, as in fit_power_law
-
 double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());

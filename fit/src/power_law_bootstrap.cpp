@@ -26,12 +26,12 @@ struct Draw {
   std::vector<std::vector<std::size_t>> runs;  // [drawn levels]
 };
 
-struct Law {
+struct ResampledLaw {
   double exponent = 0.0, log_prefactor = 0.0;
 };
 
 /// The law at every position in the tail brackets, from the runs of a draw.
-using Estimator = std::function<std::vector<Law>(const Draw&)>;
+using Estimator = std::function<std::vector<ResampledLaw>(const Draw&)>;
 
 std::vector<std::size_t> counting(std::size_t n) {
   std::vector<std::size_t> values(n);
@@ -158,14 +158,14 @@ PowerLawBootstrap bootstrap(std::span<const std::size_t> n_runs, const Estimator
   result.n_resamples = options.n_resamples;
 
   const Draw all = everything(n_runs);
-  const std::vector<Law> center = estimate(all);
+  const std::vector<ResampledLaw> center = estimate(all);
   const std::size_t n_cases = center.size();
   std::vector<std::vector<double>> exponents(n_cases), prefactors(n_cases);  // [cases][resamples]
   for (int r = 0; r < options.n_resamples; ++r) {
     Rng rng(options.seed, RandomPurpose::bootstrap, static_cast<std::uint64_t>(r));
     Draw draw = draw_resample(n_runs, options.resampling, rng);
     for (; one_level(draw); ++result.n_redrawn) draw = draw_resample(n_runs, options.resampling, rng);
-    const std::vector<Law> laws = estimate(draw);
+    const std::vector<ResampledLaw> laws = estimate(draw);
     for (std::size_t s = 0; s < n_cases; ++s) {
       exponents[s].push_back(laws[s].exponent);
       prefactors[s].push_back(laws[s].log_prefactor);
@@ -175,7 +175,7 @@ PowerLawBootstrap bootstrap(std::span<const std::size_t> n_runs, const Estimator
   // One unit left out at a time: [cases][strata][units].
   std::vector<std::vector<std::vector<double>>> without_exponent(n_cases), without_prefactor(n_cases);
   const auto leave_out = [&](const Draw& draw) {
-    const std::vector<Law> laws = estimate(draw);
+    const std::vector<ResampledLaw> laws = estimate(draw);
     for (std::size_t s = 0; s < n_cases; ++s) {
       without_exponent[s].back().push_back(laws[s].exponent);
       without_prefactor[s].back().push_back(laws[s].log_prefactor);
@@ -252,7 +252,7 @@ PowerLawBootstrap bootstrap(std::span<const std::size_t> n_runs, const Estimator
   return result;
 }
 
-Law law_of(const WeightedLine& line) { return {line.slope, line.intercept}; }
+ResampledLaw law_of(const WeightedLine& line) { return {line.slope, line.intercept}; }
 
 std::vector<std::size_t> run_counts(const std::vector<std::vector<double>>& levels) {
   std::vector<std::size_t> counts;
@@ -274,7 +274,7 @@ PowerLawBootstrap bootstrap_tails(const TailScenarios& tails, const PowerLawFit&
       x.push_back(levels.log_x[k]);
       w.push_back(levels.weight[k]);
     }
-    std::vector<Law> laws;
+    std::vector<ResampledLaw> laws;
     for (const auto& scenario : levels.runs) {
       for (std::size_t k = 0; k < y.size(); ++k) {
         const auto& values = scenario[draw.level[k]];
@@ -370,7 +370,7 @@ PowerLawBootstrap bootstrap_memorization_law(std::span<const TruncatedCurve> cur
     const SharedShape drifting = fit_shared_shape(some.times, some.log_levels, {});
     const double slope = end_slope(drifting);
     const CommonTail tail = common_tail(curves, some, slope);
-    std::vector<Law> laws;
+    std::vector<ResampledLaw> laws;
     const auto add = [&](const SharedShape& shape, TailEnd end) {
       const std::vector<double> values = integrals(curves, some, shape, slope, tail, end);
       std::size_t u = 0;

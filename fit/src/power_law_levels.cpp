@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "arguments.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
 
@@ -14,12 +15,6 @@ namespace {
 
 // ln x closer than this are one level, as in fit_power_law.
 constexpr double kSameLevel = 1e-12;
-
-void require_positive(double value, const std::string& field) {
-  if (!std::isfinite(value) || !(value > 0)) {
-    throw field_error(field, "expected a positive finite number, got " + format_number(value));
-  }
-}
 
 void check(std::span<const PowerLawPoint> points) {
   for (std::size_t i = 0; i < points.size(); ++i) {

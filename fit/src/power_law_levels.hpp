@@ -9,6 +9,9 @@
 
 namespace iclk::fit {
 
+/// Beyond so many levels no profile, pairwise slopes or shapes are computed: their work grows with the square.
+inline constexpr std::size_t kMostLevels = 2000;
+
 /// Points as one ln y per position in their tail brackets: central, and low and high where there are brackets.
 struct TailScenarios {
   std::vector<double> x;               // [points]

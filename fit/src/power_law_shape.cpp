@@ -15,9 +15,7 @@
 namespace iclk::fit {
 namespace {
 
-constexpr std::size_t kMostLevels = 2000;
 constexpr std::size_t kFewestForBreak = 6;
-constexpr double kRoundingSd = 1e-12;  // of ln y, as in fit_power_law
 
 // Streams of the simulated data sets: beyond those of resamples, whose indices are at most 1e7.
 constexpr std::uint64_t kFirstStream = std::uint64_t{1} << 40;

@@ -14,9 +14,6 @@
 namespace iclk::fit {
 namespace {
 
-// Scatter of ln y below this is rounding, not data: chi-squared in units of it would mean nothing.
-constexpr double kRoundingSd = 1e-12;
-
 struct Levels {
   std::vector<double> log_x;          // [levels], increasing
   std::vector<double> n_runs;         // [levels]

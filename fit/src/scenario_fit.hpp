@@ -8,6 +8,9 @@
 
 namespace iclk::fit {
 
+/// Scatter of ln y below this is rounding, not data: chi-squared in units of it would mean nothing.
+inline constexpr double kRoundingSd = 1e-12;
+
 /// ln y of every point at one position of the points in their tail brackets.
 struct LogScenario {
   std::string label;

@@ -61,11 +61,11 @@ std::vector<double> start(const std::vector<double>& x, const std::vector<double
   return {center, (rises ? 2 : -2) * kSpans / (x.back() - x.front()), *least, *most - *least};
 }
 
-struct Levels {
+struct AccuracyLevels {
   std::vector<double> x, mean;
 };
 
-Levels levels_of(std::span<const AccuracyPoint> points) {
+AccuracyLevels levels_of(std::span<const AccuracyPoint> points) {
   std::map<double, std::pair<double, double>> sums;
   for (std::size_t i = 0; i < points.size(); ++i) {
     const auto [k, y] = points[i];
@@ -78,7 +78,7 @@ Levels levels_of(std::span<const AccuracyPoint> points) {
     sum += y;
     n += 1;
   }
-  Levels levels;
+  AccuracyLevels levels;
   for (const auto& [k, sum] : sums) {
     levels.x.push_back(std::log10(k));
     levels.mean.push_back(sum.first / sum.second);
@@ -107,7 +107,7 @@ std::string_view name(SigmoidOutcome outcome) {
 }
 
 SigmoidFit fit_sigmoid(std::span<const AccuracyPoint> points) {
-  const Levels levels = levels_of(points);
+  const AccuracyLevels levels = levels_of(points);
   SigmoidFit fit;
   fit.n_runs = points.size();
   fit.n_levels = levels.x.size();

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "arguments.hpp"
 #include "binary_likelihood.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
@@ -101,12 +102,6 @@ PowerLawFit through_thresholds(const std::vector<ContextThreshold>& contexts) {
 }
 
 double start_exponent(const PowerLawFit& two_stage) { return two_stage.exponent.value.value_or(1.0); }
-
-void require_positive(double value, const std::string& field) {
-  if (!std::isfinite(value) || !(value > 0)) {
-    throw field_error(field, "expected a positive finite number, got " + format_number(value));
-  }
-}
 
 }  // namespace
 
