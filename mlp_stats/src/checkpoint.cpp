@@ -112,7 +112,7 @@ void write_checkpoint(const std::filesystem::path& path, const TrainingOptions& 
   writer.value<std::uint64_t>(p.shape.n_features);
   writer.value<std::uint64_t>(p.shape.hidden);
   for (const auto* array : {&p.w1, &p.b1, &p.w2, &p.b2, &p.w3}) writer.array(*array);
-  writer.value(p.b3);
+  writer.value(p.b3.front());
   write_file_atomically(path, writer.finish());
 }
 
@@ -156,7 +156,7 @@ std::optional<TrainingState> read_checkpoint(const std::filesystem::path& path, 
   TrainingState state{.iteration = iteration, .samples = std::move(samples), .parameters = MlpParameters(shape)};
   MlpParameters& p = state.parameters;
   for (auto* array : {&p.w1, &p.b1, &p.w2, &p.b2, &p.w3}) reader.array(*array);
-  p.b3 = reader.value<double>();
+  p.b3.front() = reader.value<double>();
   return state;
 }
 

@@ -25,21 +25,23 @@ MlpParameters::MlpParameters(MlpShape shape_)
       b1(shape.hidden),
       w2(shape.hidden * shape.hidden),
       b2(shape.hidden),
-      w3(shape.hidden) {}
+      w3(shape.n_outputs * shape.hidden),
+      b3(shape.n_outputs) {}
 
-MlpParameters initial_parameters(MlpShape shape, std::uint64_t seed) {
+MlpParameters initial_parameters(MlpShape shape, std::uint64_t seed, std::uint64_t layer_offset) {
   MlpParameters parameters(shape);
-  initialise_layer(parameters.w1, parameters.b1, shape.n_features, seed, 1);
-  initialise_layer(parameters.w2, parameters.b2, shape.hidden, seed, 2);
-  initialise_layer(parameters.w3, {&parameters.b3, 1}, shape.hidden, seed, 3);
+  initialise_layer(parameters.w1, parameters.b1, shape.n_features, seed, layer_offset + 1);
+  initialise_layer(parameters.w2, parameters.b2, shape.hidden, seed, layer_offset + 2);
+  initialise_layer(parameters.w3, parameters.b3, shape.hidden, seed, layer_offset + 3);
   return parameters;
 }
 
-double flops_per_step(MlpShape shape, std::size_t batch) noexcept {
+double flops_per_step(MlpShape shape, std::size_t batch, InputGradient input_gradient) noexcept {
   const double layer1 = static_cast<double>(shape.n_features) * static_cast<double>(shape.hidden);
   const double layer2 = static_cast<double>(shape.hidden) * static_cast<double>(shape.hidden);
-  const double layer3 = static_cast<double>(shape.hidden);
-  return 2.0 * static_cast<double>(batch) * (2.0 * layer1 + 3.0 * layer2 + 3.0 * layer3);
+  const double layer3 = static_cast<double>(shape.hidden) * static_cast<double>(shape.n_outputs);
+  const double products1 = input_gradient == InputGradient::needed ? 3.0 : 2.0;
+  return 2.0 * static_cast<double>(batch) * (products1 * layer1 + 3.0 * layer2 + 3.0 * layer3);
 }
 
 }  // namespace iclk::mlp_stats

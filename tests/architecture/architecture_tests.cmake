@@ -1,12 +1,13 @@
 # Who may use whom: the include path of a component holds what it uses and nothing else. Each test compiles one forbidden
 # include with that component's include path and passes when the compiler does not find the header.
-set(forbidden_to_core theory fit mlp_stats figures)
-set(forbidden_to_theory fit mlp_stats figures)
-set(forbidden_to_fit theory mlp_stats figures)
-set(forbidden_to_mlp_stats theory fit figures)
-set(forbidden_to_figures mlp_stats)
+set(forbidden_to_core theory fit mlp_stats transformer figures)
+set(forbidden_to_theory fit mlp_stats transformer figures)
+set(forbidden_to_fit theory mlp_stats transformer figures)
+set(forbidden_to_mlp_stats theory fit transformer figures)
+set(forbidden_to_transformer theory fit figures)
+set(forbidden_to_figures mlp_stats transformer)
 
-foreach(component IN ITEMS core theory fit mlp_stats figures)
+foreach(component IN ITEMS core theory fit mlp_stats transformer figures)
   foreach(forbidden IN LISTS forbidden_to_${component})
     if(TARGET iclk_${component} AND TARGET iclk_${forbidden})
       get_target_property(headers iclk_${forbidden} HEADER_SET)

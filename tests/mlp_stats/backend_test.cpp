@@ -51,7 +51,7 @@ constexpr NamedBackend kBackends[] = {
 
 /// Every array of the parameters, by name.
 std::vector<std::pair<std::string, std::vector<double>>> arrays_of(const MlpParameters& p) {
-  return {{"w1", p.w1}, {"b1", p.b1}, {"w2", p.w2}, {"b2", p.b2}, {"w3", p.w3}, {"b3", {p.b3}}};
+  return {{"w1", p.w1}, {"b1", p.b1}, {"w2", p.w2}, {"b2", p.b2}, {"w3", p.w3}, {"b3", p.b3}};
 }
 
 double distance(const std::vector<double>& a, const std::vector<double>& b) {
@@ -73,7 +73,7 @@ MlpParameters parameters_from(const nlohmann::json& json, MlpShape shape) {
   p.w2 = json["w2"].get<std::vector<double>>();
   p.b2 = json["b2"].get<std::vector<double>>();
   p.w3 = json["w3"].get<std::vector<double>>();
-  p.b3 = json["b3"][0];
+  p.b3 = json["b3"].get<std::vector<double>>();
   return p;
 }
 
@@ -179,10 +179,7 @@ TEST_CASE("backend: every gradient is the central difference of the loss", "[mlp
   check(&MlpParameters::w2);
   check(&MlpParameters::b2);
   check(&MlpParameters::w3);
-  MlpParameters up = start, down = start;
-  up.b3 += 1e-5;
-  down.b3 -= 1e-5;
-  CHECK_THAT(start.b3 - moved.b3, WithinAbs((loss(up) - loss(down)) / 2e-5, 2e-10));
+  check(&MlpParameters::b3);
 }
 
 TEST_CASE("backend: float32 follows the double reference over 100 steps", "[mlp_stats][parity]") {

@@ -28,7 +28,7 @@ TEST_CASE("MLP: initial values are uniform within 1/sqrt(fan in)", "[mlp_stats]"
   check(p.w2, 512);
   check(p.b2, 512);
   check(p.w3, 512);
-  CHECK(std::abs(p.b3) <= 1 / std::sqrt(512.0));
+  CHECK(std::abs(p.b3.front()) <= 1 / std::sqrt(512.0));
   CHECK(p == initial_parameters(shape, 5));
   CHECK_FALSE(p.w2 == initial_parameters(shape, 6).w2);
 }

@@ -23,7 +23,7 @@ TEST_CASE("order parameter probe: averages over every item and both labels", "[m
 
     double c1 = 0.0, squares = 0.0, c3 = 0.0, loss = 0.0, correct = 0.0;
     for (std::size_t i = 0; i < 21; ++i) {
-      double z = parameters.b3;  // one item at a time, one neuron at a time
+      double z = parameters.b3.front();  // one item at a time, one neuron at a time
       std::vector<double> first(7);
       for (std::size_t h = 0; h < 7; ++h) {
         double sum = parameters.b1[h];
@@ -55,7 +55,7 @@ TEST_CASE("order parameter probe: a diverged network is seen", "[mlp_stats]") {
   const auto dataset = make_item_dataset(6, 3, LabelRule::random, InputForm::raw, 2);
   const auto backend = make_backend(BackendKind::eigen, Precision::float64, dataset, shape, 2);
   auto parameters = initial_parameters(shape, 2);
-  parameters.b3 = std::nan("");
+  parameters.b3.front() = std::nan("");
   backend->upload(parameters);
   std::vector<double> logits(6);
   CHECK(std::isnan(probe_order_parameters(*backend, dataset, logits).c1));

@@ -15,9 +15,16 @@ enum class RandomPurpose : std::uint32_t {
   bootstrap = 5,        ///< resampling, replicate `index`
   initial_attention = 6,
   test = 7,
-  ensemble = 8,       ///< start state of training run `index`
-  null_samples = 20,  ///< samples of a hypothesis that is tested, replicate `index`
-  design = 21,        ///< outcomes of runs that are being planned, scenario `index`
+  ensemble = 8,             ///< start state of training run `index`
+  training_sequences = 9,   ///< sequences of SGD step `index` of a model with attention
+  training_items = 10,      ///< fresh items of that step, where K is infinite
+  icl_test_sequences = 11,  ///< sequences of in-context test `index`
+  icl_test_items = 12,      ///< fresh items of that test
+  iwl_test_sequences = 13,  ///< sequences of in-weights test `index`
+  dot_products = 14,        ///< dot products drawn in place of items, SGD step `index`
+  test_dot_products = 15,   ///< the same of in-context test `index`
+  null_samples = 20,        ///< samples of a hypothesis that is tested, replicate `index`
+  design = 21,              ///< outcomes of runs that are being planned, scenario `index`
 };
 
 /// Counter-based random stream (Philox4x32-10 from Random123), keyed by (seed, purpose, index).

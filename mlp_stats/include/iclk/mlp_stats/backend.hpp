@@ -4,28 +4,11 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 
 #include "iclk/mlp_stats/item_dataset.hpp"
-#include "iclk/mlp_stats/mlp.hpp"
+#include "iclk/mlp_stats/mlp_engine.hpp"
 
 namespace iclk::mlp_stats {
-
-enum class BackendKind {
-  eigen,   ///< plain and readable: the definition of what a training step does
-  onednn,  ///< matrix products by oneDNN, which picks the machine's instructions when it runs; the default
-};
-
-enum class Precision { float32, float64 };
-
-std::string_view name(BackendKind kind) noexcept;
-std::string_view name(Precision precision) noexcept;
-
-/// Plain stochastic gradient descent on the mean loss of a batch, no momentum.
-struct SgdOptions {
-  double lr = 0.01;             ///< learning rate
-  double weight_decay = 1e-10;  ///< added to the gradient as weight_decay * parameter, biases included
-};
 
 /// A network with its data set on some device: a coarse boundary (upload, train many steps, read logits) that a
 /// processor without our memory can serve. One Backend uses one thread; what it computes depends on nothing outside.
