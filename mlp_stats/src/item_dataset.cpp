@@ -23,6 +23,11 @@ void layer_norm(std::vector<double>& token) {
   for (double& x : token) x = (x - mean) * scale;
 }
 
+}  // namespace
+
+std::string_view name(LabelRule rule) noexcept { return rule == LabelRule::random ? "random" : "balanced"; }
+std::string_view name(InputForm form) noexcept { return form == InputForm::raw ? "raw" : "token"; }
+
 std::vector<std::int8_t> make_labels(std::size_t n_items, LabelRule rule, std::uint64_t seed) {
   std::vector<std::int8_t> labels(n_items);
   Rng rng(seed, RandomPurpose::labels, 0);
@@ -34,11 +39,6 @@ std::vector<std::int8_t> make_labels(std::size_t n_items, LabelRule rule, std::u
   for (std::size_t i = n_items; i > 1; --i) std::swap(labels[i - 1], labels[rng.below(i)]);
   return labels;
 }
-
-}  // namespace
-
-std::string_view name(LabelRule rule) noexcept { return rule == LabelRule::random ? "random" : "balanced"; }
-std::string_view name(InputForm form) noexcept { return form == InputForm::raw ? "raw" : "token"; }
 
 ItemDataset make_item_dataset(std::uint64_t n_items, std::uint64_t dim, LabelRule labels, InputForm input,
                               std::uint64_t seed) {

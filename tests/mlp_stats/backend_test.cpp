@@ -1,39 +1,17 @@
 #include "iclk/mlp_stats/backend.hpp"
 
-#include <atomic>
 #include <cmath>
-#include <cstdlib>
 #include <fstream>
-#include <new>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "iclk/core/random.hpp"
+#include "support/allocation_count.hpp"
 #include "support/catch.hpp"
 
 using namespace iclk;
 using namespace iclk::mlp_stats;
 using namespace iclk::test;
-
-// Counts what this program allocates through C++ (oneDNN and Eigen take their packing buffers from malloc).
-static std::atomic<long> n_allocations{0};
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"  // GCC 12 looks through our own pair
-void* operator new(std::size_t size) {
-  ++n_allocations;
-  if (void* p = std::malloc(size == 0 ? 1 : size)) return p;
-  throw std::bad_alloc();
-}
-// Not left to the library: the address sanitizer's would not call the one above.
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  ++n_allocations;
-  return std::malloc(size == 0 ? 1 : size);
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
-#pragma GCC diagnostic pop
 
 namespace {
 
@@ -237,14 +215,14 @@ TEST_CASE("backend: a training step allocates nothing", "[mlp_stats]") {
     const auto backend = make_backend(kind, Precision::float32, dataset, shape, 32);
     backend->upload(initial_parameters(shape, 1));
     backend->train(items, {});
-    const long before = n_allocations;
+    const long before = n_allocations();
     backend->train(items, {});
-    CHECK(n_allocations == before);
+    CHECK(n_allocations() == before);
   }
-  const long before = n_allocations;
+  const long before = n_allocations();
   std::vector<double> logits(dataset.n_items);
   make_backend(BackendKind::eigen, Precision::float32, dataset, shape, 32)->logits(logits);
-  CHECK(n_allocations > before);  // the counter counts
+  CHECK(n_allocations() > before);  // the counter counts
 }
 
 TEST_CASE("backend: weight decay and learning rate act", "[mlp_stats]") {

@@ -39,6 +39,9 @@ struct ItemDataset {
 ItemDataset make_item_dataset(std::uint64_t n_items, std::uint64_t dim, LabelRule labels, InputForm input,
                               std::uint64_t seed);
 
+/// The labels of that data set, +1 or -1, from stream (seed, labels): [n_items]. n_items even when balanced.
+std::vector<std::int8_t> make_labels(std::size_t n_items, LabelRule rule, std::uint64_t seed);
+
 inline constexpr std::uint64_t kMaxItems = 10'000'000;  ///< 2.5 GB of features at dim = 63
 inline constexpr std::uint64_t kMaxWidth = 16384;       ///< largest dim, hidden width and batch
 

@@ -33,7 +33,7 @@ class AlignedArray {
   struct Release {
     void operator()(Real* data) const noexcept { ::operator delete(data, kAlignment); }
   };
-  std::unique_ptr<Real, Release> data_;
+  std::unique_ptr<Real[], Release> data_;
   std::size_t size_;
 };
 

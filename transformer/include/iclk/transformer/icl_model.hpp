@@ -11,12 +11,13 @@ namespace iclk::transformer {
 
 /// One step of plain stochastic gradient descent, no momentum. Decays are added to the gradient as decay * parameter.
 struct IclSgd {
-  double lr = 0.01;                       ///< learning rate of every parameter
-  double mlp_weight_decay = 1e-10;        ///< of every MLP, biases included
-  double attention_weight_decay = 1e-10;  ///< transformers: Q, K, V and, with decay_layernorm, LayerNorm's gain and bias
-  bool decay_layernorm = true;            ///< transformers: as in the released code
-  double lambda_w = 0.0;                  ///< minimal model: of w [1/time]
-  double lambda_beta = 0.0;               ///< minimal model: of beta [1/time]
+  double lr = 0.01;                 ///< learning rate of every parameter
+  double mlp_weight_decay = 1e-10;  ///< of every MLP, biases included
+  double attention_weight_decay =
+      1e-10;                    ///< transformers: Q, K, V and, with decay_layernorm, LayerNorm's gain and bias
+  bool decay_layernorm = true;  ///< transformers: as in the released code
+  double lambda_w = 0.0;        ///< minimal model: of w [1/time]
+  double lambda_beta = 0.0;     ///< minimal model: of beta [1/time]
 };
 void validate(const IclSgd& sgd);  ///< throws Error naming the field, its value and the rule
 

@@ -24,7 +24,7 @@ enum class ContextLabels {
 enum class TargetRule {
   exemplar,   ///< one of the exemplars, each with equal chance (the paper's text)
   resampled,  ///< drawn like one more exemplar, and replaced by a copy of one of the exemplars when it does not occur
-              ///< among them (the released code): items that happen to occur often are asked for more often
+              ///< among them (the released code): an item that is there twice is asked for less than twice as often
 };
 
 /// Whether runs of different seed share their items.

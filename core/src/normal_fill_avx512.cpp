@@ -1,0 +1,10 @@
+#include "normal_fill_kernel.hpp"
+
+namespace iclk {
+
+void fill_normals_avx512(float* out, std::uint64_t first_block, std::uint64_t n_chunks, float sd,
+                         const NormalStream& stream) {
+  fill_chunks(out, first_block, n_chunks, sd, stream);
+}
+
+}  // namespace iclk

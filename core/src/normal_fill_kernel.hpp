@@ -1,0 +1,148 @@
+#pragma once
+
+// The kernel behind fill_normals for one instruction set. Each of normal_fill_*.cpp compiles it with the flags of its own
+// set, all without contraction of a*b + c into one rounding: then every operation is exactly rounded, and the bits are the
+// same everywhere. Nothing of the standard library comes in here, where it would be compiled with these flags too.
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include <cstdint>
+
+namespace iclk {
+
+/// Writes `n_chunks` chunks of kNormalsPerChunk numbers sd * N(0, 1) of the stream with this key and counter.
+struct NormalStream {
+  std::uint32_t key[2];      // seed, low and high half
+  std::uint32_t counter[3];  // index, low and high half, purpose; the block number comes before them
+};
+using FillNormals = void (*)(float* out, std::uint64_t first_block, std::uint64_t n_chunks, float sd,
+                             const NormalStream& stream);
+
+inline constexpr int kNormalsPerChunk = 32;
+inline constexpr int kBlocksPerChunk = 8;  // a block of Philox is four words: two pairs of normals
+
+void fill_normals_baseline(float* out, std::uint64_t first_block, std::uint64_t n_chunks, float sd,
+                           const NormalStream& stream);
+void fill_normals_avx2(float* out, std::uint64_t first_block, std::uint64_t n_chunks, float sd,
+                       const NormalStream& stream);
+void fill_normals_avx512(float* out, std::uint64_t first_block, std::uint64_t n_chunks, float sd,
+                         const NormalStream& stream);
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kBlocks = 8;  // blocks of Philox side by side, one in each 64-bit lane
+#elif defined(__AVX2__)
+constexpr int kBlocks = 4;
+#else
+constexpr int kBlocks = 2;
+#endif
+typedef std::uint64_t Words __attribute__((vector_size(8 * kBlocks)));  // a 32-bit word in the low half of each lane
+typedef std::uint32_t Bits __attribute__((vector_size(8 * kBlocks)));
+typedef std::int32_t Ints __attribute__((vector_size(8 * kBlocks)));
+typedef float Floats __attribute__((vector_size(8 * kBlocks)));
+
+/// 64-bit products of the low halves; the high halves do not matter.
+inline Words multiply(Words a, Words b) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Words>(_mm512_mul_epu32(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#elif defined(__AVX2__)
+  return reinterpret_cast<Words>(_mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#elif defined(__x86_64__)
+  return reinterpret_cast<Words>(_mm_mul_epu32(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
+#else
+  return (a & 0xffffffff) * (b & 0xffffffff);
+#endif
+}
+
+inline Floats square_root(Floats x) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Floats>(_mm512_sqrt_ps(reinterpret_cast<__m512>(x)));
+#elif defined(__AVX2__)
+  return reinterpret_cast<Floats>(_mm256_sqrt_ps(reinterpret_cast<__m256>(x)));
+#elif defined(__x86_64__)
+  return reinterpret_cast<Floats>(_mm_sqrt_ps(reinterpret_cast<__m128>(x)));
+#else
+  for (int i = 0; i < 2 * kBlocks; ++i) x[i] = __builtin_sqrtf(x[i]);
+  return x;
+#endif
+}
+
+inline Words all_lanes(std::uint64_t x) { return Words{} + x; }
+inline Bits all_bits(std::uint32_t x) { return Bits{} + x; }
+inline Floats to_floats(Bits x) { return __builtin_convertvector(reinterpret_cast<Ints>(x), Floats); }
+
+/// Philox4x32-10. The high halves of the lanes fill up with what the next product ignores.
+inline void philox(Words& c0, Words& c1, Words& c2, Words& c3, const NormalStream& stream) {
+  std::uint32_t key0 = stream.key[0];
+  std::uint32_t key1 = stream.key[1];
+#pragma GCC unroll 10
+  for (int round = 0; round < 10; ++round) {
+    const Words p0 = multiply(c0, all_lanes(0xD2511F53));
+    const Words p1 = multiply(c2, all_lanes(0xCD9E8D57));
+    c0 = (p1 >> 32) ^ c1 ^ all_lanes(key0);
+    c1 = p1;
+    c2 = (p0 >> 32) ^ c3 ^ all_lanes(key1);
+    c3 = p0;
+    key0 += 0x9E3779B9;
+    key1 += 0xBB67AE85;
+  }
+}
+
+/// -ln u, u = (word + 1/2) 2^-32, to 1e-7.
+inline Floats exponential(Bits word) {
+  // The sum is rounded once: u has 24 significant bits however small it is.
+  const Floats scaled = to_floats(word >> 16) * 65536.0F + (to_floats(word & 0xffff) + 0.5F);
+  const Bits bits = reinterpret_cast<Bits>(scaled);
+  // scaled = 2^e m, m in [sqrt(1/2), sqrt 2), f = m - 1:  ln m = f - f^2/2 + f^3 P(f), P fitted to 6e-8.
+  const Ints exponent = reinterpret_cast<Ints>(bits - 0x3f3504f3U) >> 23;
+  const Floats f = reinterpret_cast<Floats>(bits - (reinterpret_cast<Bits>(exponent) << 23)) - 1.0F;
+  Floats series = f * 0.0927221403F - 0.141184255F;
+  series = series * f + 0.146763965F;
+  series = series * f - 0.165928558F;
+  series = series * f + 0.199851274F;
+  series = series * f - 0.250009209F;
+  series = series * f + 0.333334088F;
+  const Floats e = __builtin_convertvector(32 - exponent, Floats);
+  return e * 0.693147182F - (f + f * f * (f * series - 0.5F));
+}
+
+inline void one_chunk(float* out, std::uint64_t first_block, float sd, const NormalStream& stream) {
+  Words lane;
+  for (int i = 0; i < kBlocks; ++i) lane[i] = static_cast<std::uint64_t>(i);
+  for (int block = 0; block < kBlocksPerChunk; block += kBlocks) {
+    Words c0 = lane + (first_block + static_cast<std::uint64_t>(block));
+    Words c1 = all_lanes(stream.counter[0]);
+    Words c2 = all_lanes(stream.counter[1]);
+    Words c3 = all_lanes(stream.counter[2]);
+    philox(c0, c1, c2, c3, stream);
+    const Bits radius_word = reinterpret_cast<Bits>((c0 & 0xffffffff) | (c2 << 32));
+    const Bits angle_word = reinterpret_cast<Bits>((c1 & 0xffffffff) | (c3 << 32));
+
+    // Box and Muller: sqrt(-2 ln u) times cos and sin of an angle. The angle is pi/4 + y up to a quadrant, |y| < pi/4, and
+    // cos(pi/4 + y) = (cos y - sin y)/sqrt 2, sin(pi/4 + y) = (cos y + sin y)/sqrt 2; two bits give the signs.
+    const Floats radius = square_root(exponential(radius_word)) * sd;
+    const Ints quarter = reinterpret_cast<Ints>(angle_word << 2) >> 8;  // 24 bits
+    constexpr float kStep = 0.785398163F / 8388608.0F;
+    const Floats y = (__builtin_convertvector(quarter, Floats) + 0.5F) * kStep;
+    const Floats z = y * y;
+    const Floats sine = y + y * z * ((z * -0.0001958754F + 0.00833274517F) * z - 0.166666642F);
+    const Floats cosine = 1.0F - 0.5F * z + z * z * ((z * 2.45475785e-05F - 0.00138883002F) * z + 0.0416666642F);
+    const Bits first = reinterpret_cast<Bits>(radius * (cosine - sine)) ^ (angle_word & 0x80000000U);
+    const Bits second = reinterpret_cast<Bits>(radius * (cosine + sine)) ^ ((angle_word << 1) & 0x80000000U);
+    __builtin_memcpy(out + 2 * block, &first, sizeof first);
+    __builtin_memcpy(out + kNormalsPerChunk / 2 + 2 * block, &second, sizeof second);
+  }
+}
+
+inline void fill_chunks(float* out, std::uint64_t first_block, std::uint64_t n_chunks, float sd,
+                        const NormalStream& stream) {
+  for (std::uint64_t i = 0; i < n_chunks; ++i) {
+    one_chunk(out + i * kNormalsPerChunk, first_block + i * kBlocksPerChunk, sd, stream);
+  }
+}
+
+}  // namespace
+}  // namespace iclk

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "iclk/core/random.hpp"
+
+namespace iclk::transformer {
+
+/// Draws one of some items with frequencies proportional to (number + 1)^-exponent, in constant time.
+class ItemLaw {
+ public:
+  ItemLaw(std::vector<std::uint32_t> items, double exponent);
+
+  std::size_t size() const noexcept { return items_.size(); }
+
+  std::uint32_t draw(Rng& rng) const noexcept {
+    const std::uint64_t i = rng.below(items_.size());
+    if (alias_.empty()) return items_[i];
+    return items_[rng.uniform() < keep_[i] ? i : alias_[i]];
+  }
+
+ private:
+  std::vector<std::uint32_t> items_;
+  // Walker's table, empty for equal frequencies: place i keeps its own item with probability keep_[i], else passes on to
+  // alias_[i].
+  std::vector<double> keep_;
+  std::vector<std::uint32_t> alias_;
+};
+
+}  // namespace iclk::transformer
