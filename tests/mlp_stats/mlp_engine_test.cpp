@@ -131,7 +131,8 @@ TEST_CASE("mlp engine: floats follow doubles with any outputs and blocks", "[mlp
       std::vector<float> d_inputs(batch * 19);
       const MlpParameters found = train(*engine, std::span(d_inputs));
       for (const Member member : kArrays) {
-        CHECK(distance(found.*member, expected.*member) < 1e-5 * size_of(expected.*member));
+        // Outputs are rounded to 6e-8, which the gradient of the last bias inherits; that bias ends near 0.
+        CHECK(distance(found.*member, expected.*member) < 1e-5 * size_of(expected.*member) + 1e-7);
         CHECK(distance(expected.*member, start.*member) > 1e-2 * size_of(expected.*member));  // it learned something
       }
       const std::vector<double> widened(d_inputs.begin(), d_inputs.end());

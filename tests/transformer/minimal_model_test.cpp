@@ -387,15 +387,15 @@ TEST_CASE("minimal model: a learning rate that is far too high shows as a loss t
 
 TEST_CASE("minimal model: in-context learning comes when the exact loss says", "[transformer][claim]") {
   // N = 20, K infinite, beta0 = w0 = 0: the flow of the exact loss at phi = 0 reaches attention 1/2, beta = ln 19, at time
-  // 64.648. Many dimensions and few neurons bring the model close to its assumptions: the copy's dot product is 1 +- 0.06,
-  // the others' 0 +- 0.045, and the MLP has nothing to learn.
+  // 64.648. Many dimensions and few neurons bring the model close to its assumptions: the copy's dot product is 1 +- 0.08,
+  // the others' 0 +- 0.058, and the MLP has nothing to learn.
   constexpr double expected = 64.648;
-  constexpr double lr = 0.02;
+  constexpr double lr = 0.05;
   double sum = 0.0;
-  constexpr int n_seeds = 4;
+  constexpr int n_seeds = 2;
   for (std::uint64_t seed = 0; seed < n_seeds; ++seed) {
-    const auto model = make_minimal_model({.n_context = 20, .dim = 500, .hidden = 4}, seed);
-    IclTask task({.n_items = {}, .n_context = 20, .dim = 500}, seed);
+    const auto model = make_minimal_model({.n_context = 20, .dim = 300, .hidden = 4}, seed);
+    IclTask task({.n_items = {}, .n_context = 20, .dim = 300}, seed);
     DotBatch batch;
     std::uint64_t step = 0;
     double beta = 0.0, before = 0.0;

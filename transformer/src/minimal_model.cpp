@@ -34,8 +34,7 @@ class MinimalModel final : public IclModel {
         batch_(options.batch),
         attend_self_(options.attend_self),
         engine_(mlp_stats::make_mlp_engine<Real>(options.backend, shape_of(options), options.batch)),
-        dots_(options.n_context),
-        weights_(options.n_context),
+        dots_(options.n_context + 1),
         heads_(options.batch) {
     engine_->upload(mlp_stats::initial_parameters(shape_of(options), seed));
     Rng rng(seed, RandomPurpose::initial_attention, 0);
@@ -89,11 +88,10 @@ class MinimalModel final : public IclModel {
       const std::int8_t* labels = batch.labels.data() + (first + b) * (n_context_ + 1);
       const float* target = table + items[n_context_] * dim_;
       std::copy_n(target, dim_, engine_->inputs().data() + b * dim_);
-      for (std::size_t j = 0; j < n_context_; ++j) {
-        dots_[j] = dot_product<Real>(table + items[j] * dim_, target, dim_);
-      }
-      const Real self = dot_product<Real>(target, target, dim_);
-      heads_[b] = attend(beta_, dots_.data(), labels, n_context_, attend_self_ ? &self : nullptr, weights_.data());
+      // The target is the last of the items: its product with itself is that of a copy, bit by bit.
+      dot_products({.table = table, .items = items, .target = target, .n = n_context_ + 1, .dim = dim_}, dots_.data());
+      heads_[b] = attend(beta_, std::span<const Real>(dots_).first(n_context_), labels,
+                         attend_self_ ? &dots_[n_context_] : nullptr);
     }
   }
 
@@ -105,7 +103,7 @@ class MinimalModel final : public IclModel {
       const float* target = batch.targets.data() + (first + b) * dim_;
       const auto self =
           static_cast<Real>(static_cast<float>(squared_norm({target, dim_})));  // as the task puts it in for a copy
-      heads_[b] = attend(beta_, dots_.data(), labels, n_context_, attend_self_ ? &self : nullptr, weights_.data());
+      heads_[b] = attend(beta_, std::span<const Real>(dots_).first(n_context_), labels, attend_self_ ? &self : nullptr);
     }
   }
 
@@ -155,8 +153,7 @@ class MinimalModel final : public IclModel {
   std::unique_ptr<mlp_stats::MlpEngine<Real>> engine_;
   double beta_ = 0.0;
   double w_ = 0.0;
-  std::vector<Real> dots_;         // [n_context] of one sequence
-  std::vector<Real> weights_;      // [n_context]
+  std::vector<Real> dots_;         // [n_context + 1] of one sequence, the target's own last
   std::vector<HeadOutput> heads_;  // [batch]
 };
 

@@ -1,0 +1,119 @@
+// What a training step of the in-context models costs, drawing its sequences included, as a multiple of the MLP's own
+// training step measured in turn with it; and how fast normal numbers are drawn.
+//
+//     build/release/tests/bench/iclk_bench_icl_step [seconds per measurement, default 2]
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "iclk/core/normal_fill.hpp"
+#include "iclk/mlp_stats/backend.hpp"
+#include "iclk/mlp_stats/trainer.hpp"
+#include "iclk/transformer/icl_task.hpp"
+#include "iclk/transformer/minimal_model.hpp"
+#include "normal_fill.hpp"
+
+using namespace iclk;
+using namespace iclk::transformer;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+constexpr std::size_t kBatch = 128;
+constexpr std::uint64_t kStretch = 25;  // steps
+
+/// The MLP alone on as many items, full size.
+mlp_stats::Trainer mlp_alone(std::uint64_t n_items) {
+  mlp_stats::TrainingOptions options;
+  options.n_items = n_items;
+  options.stop_c1.reset();
+  options.points_per_decade = 1;  // measurements are not part of a step
+  mlp_stats::Trainer trainer(options);
+  trainer.advance(1001);  // past the measurements of the first 1000 steps
+  return trainer;
+}
+
+/// Stretches of steps of the model and of the MLP alone in turn: the speed of a shared machine drifts, and the ratio of
+/// neighbours does not.
+void compare(const char* label, std::uint64_t mlp_items, double seconds,
+             const std::function<void(std::uint64_t)>& step) {
+  mlp_stats::Trainer trainer = mlp_alone(mlp_items);
+  std::vector<double> rates, ratios;
+  std::uint64_t next = 0;
+  for (; next < 3; ++next) step(next);
+  const auto start = Clock::now();
+  do {
+    const auto before_mlp = Clock::now();
+    trainer.advance(kStretch);
+    const double mlp = seconds_since(before_mlp);
+    const auto before = Clock::now();
+    for (std::uint64_t i = 0; i < kStretch; ++i) step(next++);
+    const double model = seconds_since(before);
+    rates.push_back(static_cast<double>(kStretch) / model);
+    ratios.push_back(model / mlp);
+  } while (seconds_since(start) < seconds);
+  std::printf("%-52s %12.1f %12.3f\n", label, median(rates), median(ratios));
+}
+
+/// Steps of a task and a model; with dot products where `dots` says so.
+void compare_model(const char* label, const TaskOptions& options, IclModel& model, bool dots, double seconds) {
+  IclTask task(options, 1);
+  SequenceBatch batch;
+  DotBatch dot_batch;
+  compare(label, options.n_items.value_or(2000), seconds, [&](std::uint64_t step) {
+    if (dots) {
+      task.draw_training(step, kBatch, dot_batch);
+      model.train(dot_batch, {});
+    } else {
+      task.draw_training(step, kBatch, batch);
+      model.train(batch, {});
+    }
+  });
+  compare("  of which drawing the sequences", options.n_items.value_or(2000), seconds / 2, [&](std::uint64_t step) {
+    if (dots) {
+      task.draw_training(step, kBatch, dot_batch);
+    } else {
+      task.draw_training(step, kBatch, batch);
+    }
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const double seconds = argc > 1 ? std::atof(argv[1]) : 2.0;
+
+  std::printf("%-52s %12s\n", "normal numbers, one core", "ns each");
+  std::vector<float> numbers(kNormalsPerChunk * 1000);
+  for (const NormalFillVariant& variant : normal_fill_variants()) {
+    std::vector<double> times;
+    const auto start = Clock::now();
+    do {
+      const auto before = Clock::now();
+      variant.fill(numbers.data(), 0, 1000, 1.0F, {.key = {1, 2}, .counter = {3, 4, 5}});
+      times.push_back(1e9 * seconds_since(before) / static_cast<double>(numbers.size()));
+    } while (seconds_since(start) < seconds / 2);
+    std::printf("%-52s %12.3f\n", variant.name, median(times));
+  }
+
+  std::printf("\n%-52s %12s %12s\n", "N = 100, MLP 63-512-512-1, batch 128, one core", "steps/s", "x MLP's step");
+  const auto minimal = make_minimal_model({}, 1);
+  compare_model("minimal, K = 2000", {.n_items = 2000}, *minimal, false, seconds);
+  compare_model("minimal, K = 50 000", {.n_items = 50'000}, *minimal, false, seconds);
+  compare_model("minimal, K infinite, dot products drawn", {.n_items = {}}, *minimal, true, seconds);
+  compare_model("minimal, K infinite, items drawn", {.n_items = {}}, *minimal, false, seconds);
+}

@@ -1,0 +1,7 @@
+#include "head_kernel.hpp"
+
+namespace iclk::transformer {
+
+HeadKernel avx512_head_kernel() { return {"avx512", dots_of, sums_of}; }
+
+}  // namespace iclk::transformer
