@@ -20,8 +20,8 @@ struct NormalStream {
 using FillNormals = void (*)(float* out, std::uint64_t first_block, std::uint64_t n_chunks, float sd,
                              const NormalStream& stream);
 
-inline constexpr int kNormalsPerChunk = 32;
-inline constexpr int kBlocksPerChunk = 8;  // a block of Philox is four words: two pairs of normals
+inline constexpr int kNormalsPerChunk = 64;
+inline constexpr int kBlocksPerChunk = 16;  // a block of Philox is four words: two pairs of normals
 
 void fill_normals_baseline(float* out, std::uint64_t first_block, std::uint64_t n_chunks, float sd,
                            const NormalStream& stream);
@@ -74,20 +74,37 @@ inline Words all_lanes(std::uint64_t x) { return Words{} + x; }
 inline Bits all_bits(std::uint32_t x) { return Bits{} + x; }
 inline Floats to_floats(Bits x) { return __builtin_convertvector(reinterpret_cast<Ints>(x), Floats); }
 
+/// The keys of Philox's ten rounds, in every lane.
+struct RoundKeys {
+  Words first[10], second[10];
+
+  explicit RoundKeys(const NormalStream& stream) {
+    std::uint32_t key0 = stream.key[0];
+    std::uint32_t key1 = stream.key[1];
+    for (int round = 0; round < 10; ++round) {
+      first[round] = all_lanes(key0);
+      second[round] = all_lanes(key1);
+      key0 += 0x9E3779B9;
+      key1 += 0xBB67AE85;
+    }
+  }
+};
+
+constexpr int kGroups = 2;  // groups of blocks that go through the rounds together: a round waits for its products
+
 /// Philox4x32-10. The high halves of the lanes fill up with what the next product ignores.
-inline void philox(Words& c0, Words& c1, Words& c2, Words& c3, const NormalStream& stream) {
-  std::uint32_t key0 = stream.key[0];
-  std::uint32_t key1 = stream.key[1];
+inline void philox(Words (&c)[4][kGroups], const RoundKeys& keys) {
 #pragma GCC unroll 10
   for (int round = 0; round < 10; ++round) {
-    const Words p0 = multiply(c0, all_lanes(0xD2511F53));
-    const Words p1 = multiply(c2, all_lanes(0xCD9E8D57));
-    c0 = (p1 >> 32) ^ c1 ^ all_lanes(key0);
-    c1 = p1;
-    c2 = (p0 >> 32) ^ c3 ^ all_lanes(key1);
-    c3 = p0;
-    key0 += 0x9E3779B9;
-    key1 += 0xBB67AE85;
+#pragma GCC unroll 2
+    for (int g = 0; g < kGroups; ++g) {
+      const Words p0 = multiply(c[0][g], all_lanes(0xD2511F53));
+      const Words p1 = multiply(c[2][g], all_lanes(0xCD9E8D57));
+      c[0][g] = (p1 >> 32) ^ c[1][g] ^ keys.first[round];
+      c[1][g] = p1;
+      c[2][g] = (p0 >> 32) ^ c[3][g] ^ keys.second[round];
+      c[3][g] = p0;
+    }
   }
 }
 
@@ -109,38 +126,45 @@ inline Floats exponential(Bits word) {
   return e * 0.693147182F - (f + f * f * (f * series - 0.5F));
 }
 
-inline void one_chunk(float* out, std::uint64_t first_block, float sd, const NormalStream& stream) {
-  Words lane;
-  for (int i = 0; i < kBlocks; ++i) lane[i] = static_cast<std::uint64_t>(i);
-  for (int block = 0; block < kBlocksPerChunk; block += kBlocks) {
-    Words c0 = lane + (first_block + static_cast<std::uint64_t>(block));
-    Words c1 = all_lanes(stream.counter[0]);
-    Words c2 = all_lanes(stream.counter[1]);
-    Words c3 = all_lanes(stream.counter[2]);
-    philox(c0, c1, c2, c3, stream);
-    const Bits radius_word = reinterpret_cast<Bits>((c0 & 0xffffffff) | (c2 << 32));
-    const Bits angle_word = reinterpret_cast<Bits>((c1 & 0xffffffff) | (c3 << 32));
-
-    // Box and Muller: sqrt(-2 ln u) times cos and sin of an angle. The angle is pi/4 + y up to a quadrant, |y| < pi/4, and
-    // cos(pi/4 + y) = (cos y - sin y)/sqrt 2, sin(pi/4 + y) = (cos y + sin y)/sqrt 2; two bits give the signs.
-    const Floats radius = square_root(exponential(radius_word)) * sd;
-    const Ints quarter = reinterpret_cast<Ints>(angle_word << 2) >> 8;  // 24 bits
-    constexpr float kStep = 0.785398163F / 8388608.0F;
-    const Floats y = (__builtin_convertvector(quarter, Floats) + 0.5F) * kStep;
-    const Floats z = y * y;
-    const Floats sine = y + y * z * ((z * -0.0001958754F + 0.00833274517F) * z - 0.166666642F);
-    const Floats cosine = 1.0F - 0.5F * z + z * z * ((z * 2.45475785e-05F - 0.00138883002F) * z + 0.0416666642F);
-    const Bits first = reinterpret_cast<Bits>(radius * (cosine - sine)) ^ (angle_word & 0x80000000U);
-    const Bits second = reinterpret_cast<Bits>(radius * (cosine + sine)) ^ ((angle_word << 1) & 0x80000000U);
-    __builtin_memcpy(out + 2 * block, &first, sizeof first);
-    __builtin_memcpy(out + kNormalsPerChunk / 2 + 2 * block, &second, sizeof second);
-  }
+/// Normals of one group of blocks: `first` the cosines, `second` the sines.
+inline void box_muller(Bits radius_word, Bits angle_word, float sd, float* first, float* second) {
+  // sqrt(-2 ln u) times cos and sin of an angle. The angle is pi/4 + y up to a quadrant, |y| < pi/4, and
+  // cos(pi/4 + y) = (cos y - sin y)/sqrt 2, sin(pi/4 + y) = (cos y + sin y)/sqrt 2; two bits give the signs.
+  const Floats radius = square_root(exponential(radius_word)) * sd;
+  const Ints quarter = reinterpret_cast<Ints>(angle_word << 2) >> 8;  // 24 bits
+  constexpr float kStep = 0.785398163F / 8388608.0F;
+  const Floats y = (__builtin_convertvector(quarter, Floats) + 0.5F) * kStep;
+  const Floats z = y * y;
+  const Floats sine = y + y * z * ((z * -0.0001958754F + 0.00833274517F) * z - 0.166666642F);
+  const Floats cosine = 1.0F - 0.5F * z + z * z * ((z * 2.45475785e-05F - 0.00138883002F) * z + 0.0416666642F);
+  const Bits cosines = reinterpret_cast<Bits>(radius * (cosine - sine)) ^ (angle_word & 0x80000000U);
+  const Bits sines = reinterpret_cast<Bits>(radius * (cosine + sine)) ^ ((angle_word << 1) & 0x80000000U);
+  __builtin_memcpy(first, &cosines, sizeof cosines);
+  __builtin_memcpy(second, &sines, sizeof sines);
 }
 
 inline void fill_chunks(float* out, std::uint64_t first_block, std::uint64_t n_chunks, float sd,
                         const NormalStream& stream) {
-  for (std::uint64_t i = 0; i < n_chunks; ++i) {
-    one_chunk(out + i * kNormalsPerChunk, first_block + i * kBlocksPerChunk, sd, stream);
+  const RoundKeys keys(stream);
+  Words lane;
+  for (int i = 0; i < kBlocks; ++i) lane[i] = static_cast<std::uint64_t>(i);
+  for (std::uint64_t chunk = 0; chunk < n_chunks; ++chunk, out += kNormalsPerChunk, first_block += kBlocksPerChunk) {
+    for (int block = 0; block < kBlocksPerChunk; block += kGroups * kBlocks) {
+      Words c[4][kGroups];
+      for (int g = 0; g < kGroups; ++g) {
+        c[0][g] = lane + (first_block + static_cast<std::uint64_t>(block + g * kBlocks));
+        c[1][g] = all_lanes(stream.counter[0]);
+        c[2][g] = all_lanes(stream.counter[1]);
+        c[3][g] = all_lanes(stream.counter[2]);
+      }
+      philox(c, keys);
+      for (int g = 0; g < kGroups; ++g) {
+        const Bits radius_word = reinterpret_cast<Bits>((c[0][g] & 0xffffffff) | (c[2][g] << 32));
+        const Bits angle_word = reinterpret_cast<Bits>((c[1][g] & 0xffffffff) | (c[3][g] << 32));
+        float* first = out + 2 * (block + g * kBlocks);
+        box_muller(radius_word, angle_word, sd, first, first + kNormalsPerChunk / 2);
+      }
+    }
   }
 }
 

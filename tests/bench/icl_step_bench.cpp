@@ -113,6 +113,7 @@ int main(int argc, char** argv) {
   std::printf("\n%-52s %12s %12s\n", "N = 100, MLP 63-512-512-1, batch 128, one core", "steps/s", "x MLP's step");
   const auto minimal = make_minimal_model({}, 1);
   compare_model("minimal, K = 2000", {.n_items = 2000}, *minimal, false, seconds);
+  compare_model("minimal, K = 10 000", {.n_items = 10'000}, *minimal, false, seconds);
   compare_model("minimal, K = 50 000", {.n_items = 50'000}, *minimal, false, seconds);
   compare_model("minimal, K infinite, dot products drawn", {.n_items = {}}, *minimal, true, seconds);
   compare_model("minimal, K infinite, items drawn", {.n_items = {}}, *minimal, false, seconds);

@@ -37,21 +37,21 @@ std::vector<std::uint32_t> words(std::size_t n, std::uint64_t seed, std::uint64_
 TEST_CASE("normal fill: every number is the one that its words give in double", "[core][parity]") {
   const std::uint64_t seed = 0x0123456789abcdef;
   const std::uint64_t index = 0xfedcba9876543210;
-  constexpr std::size_t kChunks = 400;  // of 8 blocks of 4 words: 16 pairs of normals
-  const auto found = normals(32 * kChunks, index, seed, 0.25);
-  const auto stream = words(32 * kChunks, seed, index);
+  constexpr std::size_t kChunks = 200;  // of 16 blocks of 4 words: 32 pairs of normals
+  const auto found = normals(64 * kChunks, index, seed, 0.25);
+  const auto stream = words(64 * kChunks, seed, index);
   for (std::size_t chunk = 0; chunk < kChunks; ++chunk) {
-    for (std::size_t pair = 0; pair < 16; ++pair) {
-      const std::uint32_t radius_word = stream[chunk * 32 + 2 * pair];
-      const std::uint32_t angle_word = stream[chunk * 32 + 2 * pair + 1];
+    for (std::size_t pair = 0; pair < 32; ++pair) {
+      const std::uint32_t radius_word = stream[chunk * 64 + 2 * pair];
+      const std::uint32_t angle_word = stream[chunk * 64 + 2 * pair + 1];
       const double radius = 0.25 * std::sqrt(-2.0 * std::log((radius_word + 0.5) * 0x1p-32));
       const auto quarter = static_cast<std::int32_t>(angle_word << 2) >> 8;
       const double angle = std::numbers::pi / 4 * (1.0 + (quarter + 0.5) * 0x1p-23);
       const double signs[2] = {angle_word & 0x80000000U ? -1.0 : 1.0, angle_word & 0x40000000U ? -1.0 : 1.0};
       // Single precision: u to 6e-8, ln u to 1e-7 absolute, which a small radius magnifies to sqrt(1e-7).
       const double error = 0.25 * std::min(3e-4, 4e-7 * (1.0 + 1.0 / radius)) + 4e-7 * radius;
-      REQUIRE_THAT(found[chunk * 32 + pair], WithinAbs(signs[0] * radius * std::cos(angle), error));
-      REQUIRE_THAT(found[chunk * 32 + 16 + pair], WithinAbs(signs[1] * radius * std::sin(angle), error));
+      REQUIRE_THAT(found[chunk * 64 + pair], WithinAbs(signs[0] * radius * std::cos(angle), error));
+      REQUIRE_THAT(found[chunk * 64 + 32 + pair], WithinAbs(signs[1] * radius * std::sin(angle), error));
     }
   }
 }
@@ -73,7 +73,7 @@ TEST_CASE("normal fill: every instruction set gives the same bits", "[core][pari
 
 TEST_CASE("normal fill: a shorter array gets the same first numbers", "[core]") {
   const auto whole = normals(200, 3);
-  for (const std::size_t n : {0UL, 1UL, 31UL, 32UL, 33UL, 100UL}) {
+  for (const std::size_t n : {0UL, 1UL, 63UL, 64UL, 65UL, 100UL}) {
     const auto part = normals(n, 3);
     CHECK(std::equal(part.begin(), part.end(), whole.begin()));
   }
@@ -115,8 +115,8 @@ TEST_CASE("normal fill: moments and correlations are those of independent N(0 1)
   CHECK(std::abs(sum[1] / n - 1.0) < 5.0 * std::sqrt(2.0 / n));
   CHECK(std::abs(sum[2] / n) < 5.0 * std::sqrt(15.0 / n));
   CHECK(std::abs(sum[3] / n - 3.0) < 5.0 * std::sqrt(96.0 / n));
-  // 16 apart: the two of a pair. Squares too, since a pair shares its radius.
-  for (const std::size_t lag : {1UL, 2UL, 3UL, 8UL, 15UL, 16UL, 17UL, 32UL, 63UL}) {
+  // 32 apart: the two of a pair. Squares too, since a pair shares its radius.
+  for (const std::size_t lag : {1UL, 2UL, 3UL, 8UL, 16UL, 31UL, 32UL, 33UL, 64UL}) {
     CAPTURE(lag);
     double product = 0.0, squares = 0.0;
     for (std::size_t i = lag; i < kDraws; ++i) {

@@ -91,8 +91,12 @@ TEST_CASE("attention head: every instruction set gives the same bits", "[transfo
     for (float& x : table) x = static_cast<float>(rng.normal());
     std::vector<std::uint32_t> items(30);
     std::iota(items.rbegin(), items.rend(), 0U);
-    const HeadRows rows{
-        .table = table.data(), .items = items.data(), .target = table.data() + 7 * dim, .n = 30, .dim = dim};
+    const HeadRows rows{.table = table.data(),
+                        .items = items.data(),
+                        .target = table.data() + 7 * dim,
+                        .n = 30,
+                        .n_listed = 30,
+                        .dim = dim};
     std::vector<float> expected(30), found(30);
     std::vector<double> wide(30);
     kernels[0].dots(rows, expected.data());

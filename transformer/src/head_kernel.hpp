@@ -15,7 +15,8 @@ struct HeadRows {
   const float* table;          // [rows x dim]
   const std::uint32_t* items;  // [n] rows of the exemplars
   const float* target;         // [dim]
-  std::size_t n;
+  std::size_t n;               // exemplars of this sequence
+  std::size_t n_listed;        // items listed from here on, of this sequence and those after it: at least n
   std::size_t dim;
 };
 
@@ -67,14 +68,14 @@ inline float sum_of(const Pack* lanes) {
 }
 
 inline void dots_of(const HeadRows& rows, float* dots) {
-  constexpr std::size_t kAhead = 12;  // rows that are on their way from memory
+  constexpr std::size_t kAhead = 8;  // rows that are on their way from memory, into the next sequence
   const std::size_t dim = rows.dim;
   const std::size_t whole = dim / kHeadLanes * kHeadLanes;
   // The last dim % 16 coordinates: the last 16 of the row against a target with zeros where they were counted.
   float tail[kHeadLanes] = {};
   for (std::size_t d = whole; d < dim; ++d) tail[kHeadLanes - (dim - d)] = rows.target[d];
   for (std::size_t j = 0; j < rows.n; ++j) {
-    if (j + kAhead < rows.n) {
+    if (j + kAhead < rows.n_listed) {
       const float* ahead = rows.table + rows.items[j + kAhead] * dim;
       for (std::size_t d = 0; d < dim; d += 16) __builtin_prefetch(ahead + d);
       __builtin_prefetch(ahead + dim - 1);

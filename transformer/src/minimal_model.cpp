@@ -89,7 +89,13 @@ class MinimalModel final : public IclModel {
       const float* target = table + items[n_context_] * dim_;
       std::copy_n(target, dim_, engine_->inputs().data() + b * dim_);
       // The target is the last of the items: its product with itself is that of a copy, bit by bit.
-      dot_products({.table = table, .items = items, .target = target, .n = n_context_ + 1, .dim = dim_}, dots_.data());
+      dot_products({.table = table,
+                    .items = items,
+                    .target = target,
+                    .n = n_context_ + 1,
+                    .n_listed = (batch.n_sequences - first - b) * (n_context_ + 1),
+                    .dim = dim_},
+                   dots_.data());
       heads_[b] = attend(beta_, std::span<const Real>(dots_).first(n_context_), labels,
                          attend_self_ ? &dots_[n_context_] : nullptr);
     }
