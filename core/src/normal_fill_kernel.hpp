@@ -146,7 +146,7 @@ inline void box_muller(Bits radius_word, Bits angle_word, float sd, float* first
 inline void fill_chunks(float* out, std::uint64_t first_block, std::uint64_t n_chunks, float sd,
                         const NormalStream& stream) {
   const RoundKeys keys(stream);
-  Words lane;
+  Words lane{};
   for (int i = 0; i < kBlocks; ++i) lane[i] = static_cast<std::uint64_t>(i);
   for (std::uint64_t chunk = 0; chunk < n_chunks; ++chunk, out += kNormalsPerChunk, first_block += kBlocksPerChunk) {
     for (int block = 0; block < kBlocksPerChunk; block += kGroups * kBlocks) {

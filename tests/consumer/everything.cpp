@@ -19,6 +19,12 @@ int main() {
 #ifdef CONSUMER_HAS_mlp_stats
     if (iclk::mlp_stats::onednn_description().empty()) return 1;
 #endif
+#ifdef CONSUMER_HAS_transformer
+    iclk::transformer::IclTask task({.n_items = {}, .n_context = 4, .dim = 3}, 1);
+    iclk::transformer::SequenceBatch batch;
+    task.draw_training(0, 2, batch);
+    if (batch.labels.size() != 10) return 1;
+#endif
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());

@@ -67,6 +67,13 @@ TEST_CASE("item data set: random labels are fair and balanced labels exactly so"
   CHECK(std::abs(std::accumulate(balanced.labels.begin(), balanced.labels.begin() + 5000, 0)) < 250);
 }
 
+TEST_CASE("item data set: labels can be drawn without the items", "[mlp_stats]") {
+  for (const LabelRule rule : {LabelRule::random, LabelRule::balanced}) {
+    CHECK(make_labels(60, rule, 4) == make_item_dataset(60, 2, rule, InputForm::raw, 4).labels);
+    CHECK(make_labels(60, rule, 4) != make_labels(60, rule, 5));
+  }
+}
+
 TEST_CASE("item data set: the token is the LayerNorm of the item with two zero labels", "[mlp_stats]") {
   std::ifstream file(std::string(ICLK_TEST_DATA) + "/pytorch/mlp_reference.json");
   const auto reference = nlohmann::json::parse(file);
