@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "normal_fill.hpp"
+#include "normal_fill_kernel.hpp"
 
 namespace iclk {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "normal_fill_kernel.hpp"
+#include "normal_stream.hpp"
 
 namespace iclk {
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "head_kernel_vectors.hpp"
+
 namespace iclk::transformer {
 namespace {
 

@@ -1,4 +1,4 @@
-#include "head_kernel.hpp"
+#include "head_kernel_vectors.hpp"
 
 namespace iclk::transformer {
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include "arguments.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/normal_fill.hpp"
 #include "iclk/core/random.hpp"
@@ -19,10 +20,6 @@ using mlp_stats::ItemDataset;
 constexpr std::uint64_t kMaxContext = 100'000;
 constexpr double kMaxZipfExponent = 5.0;      // beyond, one item in 28 is not the first: rejection would hardly end
 constexpr std::uint64_t kFixedItemsSeed = 0;  // of the items that runs share
-
-void require(bool holds, const std::string& field, const std::string& rule, const std::string& found) {
-  if (!holds) throw field_error(field, "expected " + rule + ", got " + found);
-}
 
 std::vector<std::uint32_t> items_with_label(const ItemDataset& dataset, int label) {
   std::vector<std::uint32_t> items;

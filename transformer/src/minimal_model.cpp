@@ -5,8 +5,8 @@
 #include <cmath>
 #include <string>
 
+#include "arguments.hpp"
 #include "attention_head.hpp"
-#include "iclk/core/error.hpp"
 #include "iclk/core/logistic.hpp"
 #include "iclk/core/random.hpp"
 #include "iclk/core/run_info.hpp"
@@ -16,10 +16,6 @@
 
 namespace iclk::transformer {
 namespace {
-
-void require(bool holds, const std::string& field, const std::string& rule, const std::string& found) {
-  if (!holds) throw field_error(field, "expected " + rule + ", got " + found);
-}
 
 mlp_stats::MlpShape shape_of(const MinimalOptions& options) {
   return {.n_features = options.dim, .hidden = options.hidden, .n_outputs = 1};
