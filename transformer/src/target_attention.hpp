@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "head_matrices.hpp"
+#include "iclk/mlp_stats/matrix_product.hpp"
+#include "iclk/transformer/icl_model.hpp"
+#include "item_kernels.hpp"
+#include "token_norm.hpp"
+
+namespace iclk::transformer {
+
+/// Attention of the target alone, with the LayerNorm before it: from items to the MLP's input u = t_T + V sum_j a_j t_j,
+/// and the way back. Writes E = dim + 2, B = batch, T = n_context + 1.
+///
+/// With h_j = scale_j (token_j - shift_j) and t_j = g h_j + b the score of token j is h_j . (g r) up to a constant that
+/// the softmax does not see, r = A t_T, A = K^T Q; and sum_j a_j t_j = g (sum_j a_j h_j) + b. So items enter by dot
+/// products with one vector and by weighted sums only.
+template <class Real>
+class TargetAttention {
+ public:
+  TargetAttention(std::size_t n_context, std::size_t dim, std::size_t batch, bool attend_self,
+                  mlp_stats::BackendKind backend);
+
+  /// Sequences first ... first + B - 1 of `sequences`; beyond its end the last one is repeated. u: [B x E].
+  void forward(const SequenceBatch& sequences, std::size_t first, Real* u);
+
+  /// From d loss / d u [B x E] to the gradients; after forward() with the same arguments.
+  void backward(const SequenceBatch& sequences, std::size_t first, const Real* d_u);
+
+  void update(const IclSgd& sgd);
+
+  /// Targets after LayerNorm, of forward(): [B x E].
+  const Real* targets() const noexcept { return targets_.data(); }
+  /// Attention of forward(): [B x T], the target's on itself last (0 without attend_self).
+  const Real* weights() const noexcept { return weights_.data(); }
+
+  /// t of one item as a target: [E].
+  void target_token(const float* item, Real* token) const;
+
+  using Array = mlp_stats::AlignedArray<Real>;
+  Array gain, bias;  // [E]
+  HeadMatrices<Real> head;
+
+ private:
+  void attend(const SequenceBatch& sequences, std::size_t sequence, std::size_t b);
+
+  std::size_t n_context_, dim_, width_, batch_, length_;
+  std::size_t n_attended_;  // tokens that the target attends to
+  mlp_stats::BackendKind backend_;
+  ItemKernels<Real> kernels_;
+
+  Array normed_targets_;             // [B x E] h_T
+  Array targets_;                    // [B x E] t_T
+  Array along_;                      // [B x E] r
+  Array directions_;                 // [B x E] g r, then g dY on the way back
+  Array weights_, scales_, shifts_;  // [B x T] a_j and LayerNorm's numbers
+  Array mean_;                       // [B x E] sum_j a_j h_j
+  Array read_;                       // [B x E] sum_j a_j t_j
+  Array scratch1_, scratch2_;        // [T]
+
+  Array d_read_, d_along_, d_targets_;  // [B x E]
+  Array d_gain_, d_bias_;               // [E]
+};
+
+extern template class TargetAttention<float>;
+extern template class TargetAttention<double>;
+
+}  // namespace iclk::transformer
