@@ -14,8 +14,10 @@
 #include "iclk/core/normal_fill.hpp"
 #include "iclk/mlp_stats/backend.hpp"
 #include "iclk/mlp_stats/trainer.hpp"
+#include "iclk/transformer/attention_model.hpp"
 #include "iclk/transformer/icl_task.hpp"
 #include "iclk/transformer/minimal_model.hpp"
+#include "iclk/transformer/two_layer_model.hpp"
 #include "normal_fill.hpp"
 
 using namespace iclk;
@@ -92,6 +94,29 @@ void compare_model(const char* label, const TaskOptions& options, IclModel& mode
   });
 }
 
+/// Steps of the two-layer transformer and oneDNN's products of the shapes of its token MLP in turn.
+void compare_two_layer(double seconds) {
+  const TwoLayerOptions options;
+  const mlp_stats::MlpShape shape{.n_features = options.dim + 2, .hidden = options.hidden, .n_outputs = 1};
+  const double flops = two_layer_flops_per_step(options);
+  const auto model = make_two_layer_model(options, 1);
+  IclTask task({.n_items = {}}, 1);
+  SequenceBatch batch;
+  std::vector<double> steps, products, shares;
+  const auto start = Clock::now();
+  for (std::uint64_t step = 0; steps.size() < 3 || seconds_since(start) < seconds; ++step) {
+    products.push_back(mlp_stats::measured_product_rate(shape, kBatch, 0.1));
+    const auto before = Clock::now();
+    task.draw_training(step, kBatch, batch);
+    model->train(batch, {});
+    steps.push_back(1.0 / seconds_since(before));
+    shares.push_back(steps.back() * flops / products.back());
+  }
+  std::printf("\n%-52s %12s %12s %12s\n", "two-layer, K infinite, one core", "steps/s", "GFLOP/s", "of products");
+  std::printf("%-30s %6.1f GFLOP a step %12.2f %12.1f %12.3f\n", "N = 100, hidden 512, batch 128", flops * 1e-9,
+              median(steps), median(steps) * flops * 1e-9, median(shares));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -117,4 +142,10 @@ int main(int argc, char** argv) {
   compare_model("minimal, K = 50 000", {.n_items = 50'000}, *minimal, false, seconds);
   compare_model("minimal, K infinite, dot products drawn", {.n_items = {}}, *minimal, true, seconds);
   compare_model("minimal, K infinite, items drawn", {.n_items = {}}, *minimal, false, seconds);
+
+  const auto one_layer = make_attention_model({}, 1);
+  compare_model("one-layer, K = 2000", {.n_items = 2000}, *one_layer, false, seconds);
+  compare_model("one-layer, K = 50 000", {.n_items = 50'000}, *one_layer, false, seconds);
+  compare_model("one-layer, K infinite", {.n_items = {}}, *one_layer, false, seconds);
+  compare_two_layer(4 * seconds);
 }
