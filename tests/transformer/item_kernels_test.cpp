@@ -34,7 +34,7 @@ void check_kernels(std::size_t dim, double rounding) {
 
   for (const auto& kernels : item_kernel_variants<Real>()) {
     CAPTURE(kernels.name, dim);
-    const ItemRows rows{table.data(), dim, items.data(), kItems};
+    const ItemRows rows{table.data(), dim, items.data(), kItems, kItems};
     std::vector<Real> dots(kItems), sums(kItems), squares(kItems), forces(kItems);
     const Real canary = Real(-12345);
     std::vector<Real> out(dim + 1, canary);

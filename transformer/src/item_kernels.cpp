@@ -122,9 +122,9 @@ struct Registers {
 }
 
 /// Rows lie anywhere in a table that may be larger than every cache: ask for one well before it is needed.
-constexpr std::size_t kRowsAhead = 8;
+constexpr std::size_t kRowsAhead = 12;
 [[gnu::always_inline]] inline void prefetch_row(const ItemRows& rows, std::size_t j) {
-  if (j >= rows.n) return;
+  if (j >= rows.n_listed) return;
   const float* row = rows.table + rows.items[j] * rows.dim;
   constexpr std::size_t kFloatsPerLine = 16;
   for (std::size_t d = 0; d < rows.dim; d += kFloatsPerLine) __builtin_prefetch(row + d);
@@ -140,7 +140,6 @@ template <int kWidth, int kPacks>
   for (float& value : one) value = 1.0F;
   R::load_once(along, direction, rows.dim);
   R::load_once(ones, one, rows.dim);
-  for (std::size_t j = 0; j < kRowsAhead; ++j) prefetch_row(rows, j);
   for (std::size_t j = 0; j < rows.n; ++j) {
     prefetch_row(rows, j + kRowsAhead);
     R::load_row(x, rows.table + rows.items[j] * rows.dim, rows.dim);

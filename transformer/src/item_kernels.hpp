@@ -13,6 +13,7 @@ struct ItemRows {
   std::size_t dim = 0;
   const std::uint32_t* items = nullptr;  // [n]
   std::size_t n = 0;
+  std::size_t n_listed = 0;  // items[n] ... items[n_listed - 1] come next: their rows may be fetched already
 };
 
 /// What attention does with the items x_j of one sequence. Each pass reads a row once.

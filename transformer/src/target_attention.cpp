@@ -21,7 +21,8 @@ TargetAttention<Real>::TargetAttention(std::size_t n_context, std::size_t dim, s
       length_(n_context + 1),
       n_attended_(attend_self ? n_context + 1 : n_context),
       backend_(backend),
-      kernels_(best_item_kernels<Real>()),
+      item_kernels_(best_item_kernels<Real>()),
+      score_kernels_(best_score_kernels<Real>()),
       normed_targets_(batch * width_),
       targets_(batch * width_),
       along_(batch * width_),
@@ -31,8 +32,8 @@ TargetAttention<Real>::TargetAttention(std::size_t n_context, std::size_t dim, s
       shifts_(batch * length_),
       mean_(batch * width_),
       read_(batch * width_),
-      scratch1_(length_),
-      scratch2_(length_),
+      scratch_(length_),
+      forces_(length_),
       d_read_(batch * width_),
       d_along_(batch * width_),
       d_targets_(batch * width_),
@@ -79,37 +80,22 @@ template <class Real>
 void TargetAttention<Real>::attend(const SequenceBatch& sequences, std::size_t sequence, std::size_t b) {
   const std::uint32_t* items = sequences.items.data() + sequence * length_;
   const std::int8_t* labels = sequences.labels.data() + sequence * length_;
-  const ItemRows rows{sequences.table().data(), dim_, items, n_attended_};
+  const ItemRows rows{sequences.table().data(), dim_, items, n_attended_, sequences.items.size() - sequence * length_};
+  const AttendedTokens tokens{n_attended_, n_context_, width_, labels};
   const Real* direction = directions_.data() + b * width_;
   Real* weights = weights_.data() + b * length_;
-  Real* scales = scales_.data() + b * length_;
   Real* shifts = shifts_.data() + b * length_;
-  Real direction_sum = 0;
-  for (std::size_t i = 0; i < width_; ++i) direction_sum += direction[i];
-
-  kernels_.project(rows, direction, weights, scratch1_.data(), scratch2_.data());
-  for (std::size_t j = 0; j < n_attended_; ++j) {
-    const Real label_entry = j < n_context_ ? Real(1) : Real(0);  // the target has none
-    const auto [shift, scale] = token_norm(scratch1_[j] + label_entry, scratch2_[j] + label_entry, width_);
-    scales[j] = scale;
-    shifts[j] = shift;
-    const Real through_label = label_entry * (labels[j] > 0 ? direction[dim_] : direction[dim_ + 1]);
-    weights[j] = scale * (weights[j] - shift * direction_sum + through_label);
-  }
-  softmax(weights, n_attended_);
-  Real plus = 0, minus = 0, shifted = 0;
-  for (std::size_t j = 0; j < n_attended_; ++j) {
-    scratch1_[j] = weights[j] * scales[j];
-    shifted += scratch1_[j] * shifts[j];
-  }
-  for (std::size_t j = 0; j < n_context_; ++j) (labels[j] > 0 ? plus : minus) += scratch1_[j];
-  if (n_attended_ < length_) weights[n_context_] = 0;
-
+  Real* scales = scales_.data() + b * length_;
   Real* mean = mean_.data() + b * width_;
-  kernels_.combine(rows, scratch1_.data(), mean);
-  for (std::size_t d = 0; d < dim_; ++d) mean[d] -= shifted;
-  mean[dim_] = plus - shifted;
-  mean[dim_ + 1] = minus - shifted;
+
+  item_kernels_.project(rows, direction, weights, shifts, scales);
+  const auto sums =
+      score_kernels_.attend(tokens, direction_of(direction, width_), weights, shifts, scales, scratch_.data());
+  if (n_attended_ < length_) weights[n_context_] = 0;
+  item_kernels_.combine(rows, scratch_.data(), mean);
+  for (std::size_t d = 0; d < dim_; ++d) mean[d] -= sums.shifted;
+  mean[dim_] = sums.plus() - sums.shifted;
+  mean[dim_ + 1] = sums.minus() - sums.shifted;
 }
 
 template <class Real>
@@ -124,7 +110,9 @@ void TargetAttention<Real>::backward(const SequenceBatch& sequences, std::size_t
     const std::size_t sequence = std::min(first + b, sequences.n_sequences - 1);
     const std::uint32_t* items = sequences.items.data() + sequence * length_;
     const std::int8_t* labels = sequences.labels.data() + sequence * length_;
-    const ItemRows rows{sequences.table().data(), dim_, items, n_attended_};
+    const ItemRows rows{sequences.table().data(), dim_, items, n_attended_,
+                        sequences.items.size() - sequence * length_};
+    const AttendedTokens tokens{n_attended_, n_context_, width_, labels};
     const Real* mean = mean_.data() + b * width_;
     const Real* d_read = d_read_.data() + b * width_;
     const Real* along = along_.data() + b * width_;
@@ -135,27 +123,20 @@ void TargetAttention<Real>::backward(const SequenceBatch& sequences, std::size_t
     Real* d_along = d_along_.data() + b * width_;
 
     // d loss / d a_j = direction . h_j, and the softmax subtracts its mean over the attention.
-    Real direction_sum = 0, mean_force = 0;
+    Real mean_force = 0;
     for (std::size_t i = 0; i < width_; ++i) {
       direction[i] = gain[i] * d_read[i];
-      direction_sum += direction[i];
       mean_force += direction[i] * mean[i];
       d_gain_[i] += d_read[i] * mean[i];
       d_bias_[i] += d_read[i];
     }
-    for (std::size_t j = 0; j < n_attended_; ++j) {
-      const Real label_entry = j < n_context_ ? Real(1) : Real(0);
-      const Real through_label = label_entry * (labels[j] > 0 ? direction[dim_] : direction[dim_ + 1]);
-      scratch1_[j] = scales[j] * (through_label - shifts[j] * direction_sum) - mean_force;
-    }
-    Real* forces = scratch2_.data();  // d loss / d score
-    kernels_.pull_back(rows, direction, weights, scales, scratch1_.data(), forces, d_along);
-    Real plus = 0, minus = 0, shifted = 0;
-    for (std::size_t j = 0; j < n_attended_; ++j) shifted += forces[j] * scales[j] * shifts[j];
-    for (std::size_t j = 0; j < n_context_; ++j) (labels[j] > 0 ? plus : minus) += forces[j] * scales[j];
-    for (std::size_t d = 0; d < dim_; ++d) d_along[d] -= shifted;
-    d_along[dim_] = plus - shifted;
-    d_along[dim_ + 1] = minus - shifted;
+    score_kernels_.offsets(tokens, direction_of(direction, width_), mean_force, shifts, scales, scratch_.data());
+    Real* forces = forces_.data();  // d loss / d score
+    item_kernels_.pull_back(rows, direction, weights, scales, scratch_.data(), forces, d_along);
+    const auto sums = score_kernels_.sums(tokens, forces, shifts, scales);
+    for (std::size_t d = 0; d < dim_; ++d) d_along[d] -= sums.shifted;
+    d_along[dim_] = sums.plus() - sums.shifted;
+    d_along[dim_ + 1] = sums.minus() - sums.shifted;
     for (std::size_t i = 0; i < width_; ++i) {
       d_gain_[i] += along[i] * d_along[i];
       d_along[i] *= gain[i];

@@ -8,6 +8,7 @@
 #include "iclk/mlp_stats/matrix_product.hpp"
 #include "iclk/transformer/icl_model.hpp"
 #include "item_kernels.hpp"
+#include "score_kernels.hpp"
 #include "token_norm.hpp"
 
 namespace iclk::transformer {
@@ -50,7 +51,8 @@ class TargetAttention {
   std::size_t n_context_, dim_, width_, batch_, length_;
   std::size_t n_attended_;  // tokens that the target attends to
   mlp_stats::BackendKind backend_;
-  ItemKernels<Real> kernels_;
+  ItemKernels<Real> item_kernels_;
+  ScoreKernels<Real> score_kernels_;
 
   Array normed_targets_;             // [B x E] h_T
   Array targets_;                    // [B x E] t_T
@@ -59,7 +61,7 @@ class TargetAttention {
   Array weights_, scales_, shifts_;  // [B x T] a_j and LayerNorm's numbers
   Array mean_;                       // [B x E] sum_j a_j h_j
   Array read_;                       // [B x E] sum_j a_j t_j
-  Array scratch1_, scratch2_;        // [T]
+  Array scratch_, forces_;           // [T]
 
   Array d_read_, d_along_, d_targets_;  // [B x E]
   Array d_gain_, d_bias_;               // [E]

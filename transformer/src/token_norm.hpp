@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 
@@ -14,12 +13,12 @@ struct TokenNorm {
 
 /// From the sums over all `width` features of a token. An exemplar's label adds 1 to both.
 template <class Real>
-TokenNorm<Real> token_norm(Real sum, Real sum_of_squares, std::size_t width) {
+[[gnu::always_inline]] inline TokenNorm<Real> token_norm(Real sum, Real sum_of_squares, std::size_t width) {
   constexpr Real kEpsilon = static_cast<Real>(1e-5);  // PyTorch's default
   const Real per_feature = Real(1) / static_cast<Real>(width);
   const Real mean = sum * per_feature;
-  const Real variance = std::max(sum_of_squares * per_feature - mean * mean, Real(0));
-  return {mean, Real(1) / std::sqrt(variance + kEpsilon)};
+  const Real variance = sum_of_squares * per_feature - mean * mean;  // rounding may take it below zero
+  return {mean, Real(1) / std::sqrt((variance > Real(0) ? variance : Real(0)) + kEpsilon)};
 }
 
 /// Of an item without a label, its sums in the precision of the model.
