@@ -344,3 +344,30 @@ TEST_CASE("one-layer model: parameters without bound end in a loss that is not f
   model->load(arrays);
   CHECK_FALSE(std::isfinite(model->train(random_batch(sizes, 1), {})));
 }
+
+TEST_CASE("one-layer model: a small one learns in context", "[transformer]") {
+  IclTask task({.n_items = {}, .n_context = 4, .dim = 8}, 2);
+  const auto model = make_attention_model({.n_context = 4, .dim = 8, .hidden = 32, .batch = 64}, 2);
+  SequenceBatch batch;
+  const auto accuracy_and_copy_attention = [&] {
+    AnsatzSplit parts;
+    task.draw_icl_test(0, 1000, batch);
+    model->split(batch, parts);
+    double n_right = 0.0, copy = 0.0;
+    for (std::size_t s = 0; s < 1000; ++s) {
+      n_right += batch.labels[5 * s + 4] * parts.total[s] > 0 ? 1.0 : 0.0;
+      copy += parts.copy_attention[s];
+    }
+    return std::pair{n_right / 1000, copy / 1000};
+  };
+  CHECK_THAT(accuracy_and_copy_attention().first, WithinAbs(0.5, 0.1));  // standard error 0.016, and a random network
+  for (std::uint64_t step = 0; step < 3000; ++step) {
+    task.draw_training(step, 64, batch);
+    model->train(batch, {.lr = 0.2});
+  }
+  const auto [accuracy, copy] = accuracy_and_copy_attention();
+  CHECK(accuracy > 0.98);  // standard error below 0.005
+  CHECK(copy > 0.4);       // by attention to the copy: even attention is 0.2
+  CHECK(model->diagnostics()[8].name == "beta");
+  CHECK(model->diagnostics()[8].value > 2.0);
+}

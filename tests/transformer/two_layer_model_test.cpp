@@ -276,3 +276,19 @@ TEST_CASE("two-layer model: operations of a step are counted", "[transformer]") 
   const double last = 2.0 * 6 * (3 * 3 + 3 * 3);
   CHECK_THAT(two_layer_flops_per_step(options), WithinRel(token_mlp + readout + projections + table + last, 1e-14));
 }
+
+TEST_CASE("two-layer model: a small one learns in context", "[transformer]") {
+  IclTask task({.n_items = {}, .n_context = 4, .dim = 8}, 1);
+  const auto model = make_two_layer_model({.n_context = 4, .dim = 8, .hidden = 32, .batch = 64}, 1);
+  SequenceBatch batch;
+  for (std::uint64_t step = 0; step < 4000; ++step) {
+    task.draw_training(step, 64, batch);
+    model->train(batch, {.lr = 0.1});
+  }
+  LogitParts parts;
+  task.draw_icl_test(0, 1000, batch);
+  model->logits(batch, parts);
+  int n_right = 0;
+  for (std::size_t s = 0; s < 1000; ++s) n_right += batch.labels[5 * s + 4] * parts.total[s] > 0 ? 1 : 0;
+  CHECK(n_right > 950);  // standard error below 7
+}
