@@ -15,7 +15,4 @@ void write_checkpoint(const std::filesystem::path& path, const TrainingOptions& 
 /// Throws   Error when the file is damaged or was made by other settings.
 std::optional<TrainingState> read_checkpoint(const std::filesystem::path& path, const TrainingOptions& options);
 
-/// Throws Error naming the first setting that differs, in words that say how to go on.
-void require_same_settings(const std::filesystem::path& path, const RunInfo& found, const RunInfo& wanted);
-
 }  // namespace iclk::mlp_stats

@@ -21,6 +21,13 @@ TEST_CASE("run info: keeps its order and finds by key", "[core]") {
   REQUIRE(info.find("seed") == nullptr);
 }
 
+TEST_CASE("run info: the hash is that of the published test vectors", "[core]") {
+  // draft-eastlake-fnv, 64-bit FNV-1a
+  REQUIRE(fnv1a("") == 0xcbf29ce484222325ULL);
+  REQUIRE(fnv1a("a") == 0xaf63dc4c8601ec8cULL);
+  REQUIRE(fnv1a("foobar") == 0x85944171f73967e8ULL);
+}
+
 TEST_CASE("run info: the version has three parts", "[core]") {
   std::string text(version());
   REQUIRE(std::count(text.begin(), text.end(), '.') == 2);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,9 @@ struct RunInfo {
   /// Value of `key`, or an empty pointer.
   const std::string* find(std::string_view key) const noexcept;
 };
+
+/// 64-bit FNV-1a hash: checksums of files, names made of settings. Not for adversaries.
+std::uint64_t fnv1a(std::string_view bytes) noexcept;
 
 /// The shortest decimal text that reads back as exactly `value`: "0.1", "1e-10", "128", "nan", "inf".
 std::string format_number(double value);
