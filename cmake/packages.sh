@@ -4,7 +4,7 @@
 
 program_packages=(
   g++ cmake ninja-build # compiler and build tools
-  libboost-dev libcli11-dev libdnnl-dev libeigen3-dev librandom123-dev nlohmann-json3-dev
+  libboost-dev libcli11-dev libdnnl-dev libeigen3-dev librandom123-dev libtomlplusplus-dev nlohmann-json3-dev
   gnuplot-nox # draws the figures
 )
 test_packages=(catch2)
@@ -21,7 +21,7 @@ install_packages() {
   if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     say "This is neither Debian nor Ubuntu, so nothing is installed for you."
     echo "Needed are GCC 12 (or newer), CMake 3.25, Ninja, Boost 1.74 (headers), CLI11 2.1, oneDNN 2.6, Eigen 3.4, Random123,"
-    echo "nlohmann_json 3.11, gnuplot 5.4 with cairo and, for the tests, Catch2 2.13.5. Going on with what is here."
+    echo "toml++ 3.3, nlohmann_json 3.11, gnuplot 5.4 with cairo and, for the tests, Catch2 2.13.5. Going on with what is here."
     return
   fi
   local package missing=()

@@ -23,6 +23,7 @@ enum class RandomPurpose : std::uint32_t {
   iwl_test_sequences = 13,  ///< sequences of in-weights test `index`
   dot_products = 14,        ///< dot products drawn in place of items, SGD step `index`
   test_dot_products = 15,   ///< the same of in-context test `index`
+  memory_sample = 16,       ///< items on which memorization is measured, where they are too many
   null_samples = 20,        ///< samples of a hypothesis that is tested, replicate `index`
   design = 21,              ///< outcomes of runs that are being planned, scenario `index`
 };
