@@ -152,9 +152,13 @@ TEST_CASE("simulation: the training loss is the mean since the last measurement"
 }
 
 TEST_CASE("simulation: the split into calls and states changes nothing", "[transformer]") {
+  const ModelKind model = GENERATE(ModelKind::minimal, ModelKind::one_layer, ModelKind::two_layer);
   for (const bool infinite : {false, true}) {
     SimulationOptions options = small_options();
+    options.model = model;
+    if (model != ModelKind::minimal) options.attend_self = true;
     if (infinite) options.n_items.reset();
+    INFO(name(model) << (infinite ? " infinite" : " finite"));
     Simulation whole(options);
     whole.advance(1'000'000);
     REQUIRE(whole.outcome() == SimulationOutcome::reached_iterations);
@@ -254,6 +258,58 @@ TEST_CASE("simulation: every setting changes what is measured", "[transformer]")
   SimulationOptions eigen = options;
   eigen.backend = mlp_stats::BackendKind::eigen;
   CHECK_FALSE(equal(with("precision", "float64", eigen), samples_of(eigen)));
+}
+
+TEST_CASE("simulation: settings of the transformers change what is measured", "[transformer]") {
+  const auto with = [](ModelKind model, auto change) {
+    SimulationOptions options = small_options();
+    options.n_items = 16;
+    options.iterations = 100;
+    options.model = model;
+    options.attend_self = true;
+    change(options);
+    validate(options);
+    return samples_of(options);
+  };
+  for (const ModelKind model : {ModelKind::one_layer, ModelKind::two_layer}) {
+    INFO(name(model));
+    const auto base = with(model, [](SimulationOptions&) {});
+    CHECK(base.back().iteration == 100);
+    CHECK_FALSE(equal(with(model, [](auto& o) { o.attend_self = false; }), base));
+    const auto decay = with(model, [](auto& o) { o.attention_decay = 0.1; });
+    CHECK_FALSE(equal(decay, base));
+    CHECK_FALSE(equal(with(model, [](auto& o) { o.attention_decay = 0.1, o.decay_layernorm = true; }), decay));
+    CHECK_FALSE(equal(with(model, [](auto& o) { o.weight_decay = 0.1; }), base));
+    CHECK_FALSE(equal(with(model, [](auto& o) { o.backend = mlp_stats::BackendKind::eigen; }), base));
+  }
+  const auto trained = with(ModelKind::two_layer, [](SimulationOptions&) {});
+  CHECK_FALSE(equal(with(ModelKind::two_layer, [](auto& o) { o.readout = Readout::frozen; }), trained));
+}
+
+TEST_CASE("simulation: the one-layer transformer is taken apart as it trains", "[transformer]") {
+  SimulationOptions options = small_options();
+  options.model = ModelKind::one_layer;
+  options.attend_self = true;
+  options.iterations = 100;
+  Simulation run(options);
+  run.advance(1000);
+  const auto& names = run.diagnostic_names();
+  const auto at = [&](const std::string& name) {
+    const auto found = std::find(names.begin(), names.end(), name);
+    REQUIRE(found != names.end());
+    return run.samples().back().diagnostics.at(static_cast<std::size_t>(found - names.begin()));
+  };
+  CHECK(at("copy_attention") > 0);
+  CHECK(at("self_attention") > 0);
+  CHECK(at("copy_attention") + at("self_attention") < 1);
+  CHECK(at("mlp_rms") > 0);
+  CHECK(at("attention_rms") > 0);
+  CHECK(at("residual_rms") > 0);
+  options.attend_self = false;
+  Simulation without(options);
+  without.advance(1000);
+  const auto self = std::find(names.begin(), names.end(), "self_attention") - names.begin();
+  CHECK(without.samples().back().diagnostics.at(static_cast<std::size_t>(self)) == 0);
 }
 
 TEST_CASE("simulation: a run that diverges ends without a last measurement", "[transformer]") {

@@ -194,7 +194,7 @@ TEST_CASE("sweep: a longer plan only does what is new", "[transformer]") {
   CHECK(collect_runs(out).size() == 4);
 }
 
-TEST_CASE("sweep status: what is finished, cut off, failed and waiting", "[transformer]") {
+TEST_CASE("sweep status: counts what is finished or failed and what is left", "[transformer]") {
   const TemporaryFolder folder;
   const fs::path out = folder / "runs";
   const SweepPlan plan = plan_of(folder, toy_plan("[[grid]]\nseeds = \"0:5\"\n"));

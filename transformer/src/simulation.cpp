@@ -7,6 +7,7 @@
 #include "iclk/core/error.hpp"
 #include "iclk/core/logistic.hpp"
 #include "iclk/core/random.hpp"
+#include "iclk/transformer/attention_model.hpp"
 
 namespace iclk::transformer {
 namespace {
@@ -29,6 +30,20 @@ std::vector<double> frequencies(std::size_t n_items, double zipf) {
   for (double& weight : weights) weight /= sum;
   return weights;
 }
+
+double mean(const std::vector<double>& values) {
+  double sum = 0.0;
+  for (const double x : values) sum += x;
+  return sum / static_cast<double>(values.size());
+}
+
+double root_mean_square(const std::vector<double>& values) {
+  double sum = 0.0;
+  for (const double x : values) sum += x * x;
+  return std::sqrt(sum / static_cast<double>(values.size()));
+}
+
+constexpr const char* kSplitNames[] = {"copy_attention", "self_attention", "mlp_rms", "attention_rms", "residual_rms"};
 
 /// Loss and accuracy over the sequences of a test.
 struct TestScore {
@@ -113,15 +128,17 @@ struct Simulation::Impl {
         memory(memory_sample(task, options.seed)),
         model(factory(options)),
         takes_dots(model->takes_dots()),
-        diagnostic_names(names_of(model->diagnostics())),
+        attention_model(dynamic_cast<AttentionModel*>(model.get())),
+        diagnostic_names(names_of(model->diagnostics(), attention_model != nullptr)),
         tracker(options, diagnostic_names),
         due(next_measurement(options, 0)) {
     memory_logits.resize(memory.labels.size());
   }
 
-  static std::vector<std::string> names_of(const std::vector<NamedValue>& values) {
+  static std::vector<std::string> names_of(const std::vector<NamedValue>& values, bool has_split) {
     std::vector<std::string> names;
     for (const NamedValue& value : values) names.push_back(value.name);
+    if (has_split) names.insert(names.end(), std::begin(kSplitNames), std::end(kSplitNames));
     return names;
   }
 
@@ -201,10 +218,9 @@ struct Simulation::Impl {
       sample.c1 = values.c1;
       sample.c2 = values.c2;
       sample.c3 = values.c3;
-      for (const NamedValue& value : model->diagnostics()) {
-        sample.diagnostics.push_back(value.value);
-        finite = finite && std::isfinite(value.value);
-      }
+      for (const NamedValue& value : model->diagnostics()) sample.diagnostics.push_back(value.value);
+      if (attention_model != nullptr) add_split(sample.diagnostics);
+      for (const double value : sample.diagnostics) finite = finite && std::isfinite(value);
     }
     // c3 overflows beyond logits of -709: the run has diverged, and no file could hold it.
     if (!finite || !std::isfinite(sample.c3)) {
@@ -213,6 +229,17 @@ struct Simulation::Impl {
     }
     take(std::move(sample));
     loss_sum = 0.0;
+  }
+
+  /// How far the logit is a sum of two parts, on the first sequences of the ICL test.
+  void add_split(std::vector<double>& diagnostics) {
+    const std::uint64_t n_chunks = (options.test_sequences + kTestChunk - 1) / kTestChunk;
+    task.draw_icl_test(iteration * n_chunks, std::min<std::size_t>(kTestChunk, options.test_sequences), batch);
+    attention_model->split(batch, split);
+    for (const double value : {mean(split.copy_attention), mean(split.self_attention), root_mean_square(split.mlp),
+                               root_mean_square(split.attention), root_mean_square(split.residual)}) {
+      diagnostics.push_back(value);
+    }
   }
 
   void take(SimulationSample sample) {
@@ -240,6 +267,7 @@ struct Simulation::Impl {
   MemorySample memory;
   std::unique_ptr<IclModel> model;
   bool takes_dots;
+  AttentionModel* attention_model;  // the model, where it can be taken apart
   std::vector<std::string> diagnostic_names;
   MarkerTracker tracker;
   std::uint64_t due;  // next step to measure at
@@ -252,6 +280,7 @@ struct Simulation::Impl {
   SequenceBatch batch;
   DotBatch dot_batch;
   LogitParts parts;
+  AnsatzSplit split;
   std::vector<double> memory_logits;  // [memory sample]
   std::vector<double> novel_logits;   // [test_sequences] MLP part, signed
 };
