@@ -1,10 +1,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <cmath>
-#include <csignal>
-#include <cstdio>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -15,6 +11,7 @@
 #include "iclk/core/run_info.hpp"
 #include "iclk/mlp_stats/training_runs.hpp"
 #include "output.hpp"
+#include "run_progress.hpp"
 #include "verbs.hpp"
 
 namespace iclk::cli {
@@ -39,16 +36,6 @@ struct TrainInput {
   std::uint64_t jobs = 0;
   Destinations destinations;
 };
-
-/// Set by the first Ctrl-C; a second one ends the program at once, which loses at most the time since the last
-/// checkpoint.
-std::atomic<bool> stop_requested{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only touch lock-free atomics");
-
-extern "C" void request_stop(int signal) {
-  stop_requested = true;
-  std::signal(signal, SIG_DFL);
-}
 
 /// The enumerator whose name is `word`; the option's list of choices guarantees that there is one.
 template <typename Enum>
@@ -111,14 +98,7 @@ std::vector<TrainingOptions> all_runs(const TrainInput& input) {
   return runs;
 }
 
-std::string duration(double seconds) {
-  if (!std::isfinite(seconds)) return "-";
-  const auto minutes = static_cast<long long>(std::ceil(seconds / 60.0));
-  if (minutes < 60) return std::to_string(minutes) + " min";
-  return std::to_string(minutes / 60) + " h " + std::to_string(minutes % 60) + " min";
-}
-
-/// One line that is written over itself. The time left supposes that every run goes on to --iterations.
+/// The time left supposes that every run goes on to --iterations.
 void show_progress(const mlp_stats::RunProgress& progress, std::uint64_t max_iterations) {
   double steps_left = static_cast<double>(progress.n_runs - progress.n_done) * static_cast<double>(max_iterations);
   std::string newest;
@@ -127,15 +107,9 @@ void show_progress(const mlp_stats::RunProgress& progress, std::uint64_t max_ite
     newest = "K = " + std::to_string(run.options.n_items) + " seed " + std::to_string(run.options.seed) + ": " +
              std::to_string(run.iteration) + " steps" + (run.last ? ", c1 = " + human(run.last->c1, 3) : "");
   }
-  constexpr std::size_t kBarWidth = 20;
-  const std::size_t filled = progress.n_runs == 0 ? 0 : kBarWidth * progress.n_done / progress.n_runs;
-  std::string line = "[" + std::string(filled, '#') + std::string(kBarWidth - filled, '.') + "] " +
-                     std::to_string(progress.n_done) + "/" + std::to_string(progress.n_runs) + " runs, " +
+  show_progress_line(progress.n_done, progress.n_runs,
                      human(progress.steps_per_second, 3) + " steps/s, at most " +
-                     duration(steps_left / progress.steps_per_second) + " left; " + newest;
-  constexpr std::size_t kLineWidth = 118;
-  line.resize(kLineWidth, ' ');
-  std::cerr << '\r' << line << std::flush;
+                         duration(steps_left / progress.steps_per_second) + " left; " + newest);
 }
 
 Answer answer_of(const TrainInput& input, const std::vector<RunReport>& reports) {
@@ -166,15 +140,17 @@ Answer answer_of(const TrainInput& input, const std::vector<RunReport>& reports)
   const bool all_there = std::all_of(reports.begin(), reports.end(), [](const RunReport& run) {
     return run.status == RunStatus::finished || run.status == RunStatus::kept;
   });
+  const bool interrupted = std::any_of(reports.begin(), reports.end(),
+                                       [](const RunReport& run) { return run.status == RunStatus::interrupted; });
   Json settings = Json::object();
   for (const auto& [key, value] : mlp_stats::run_info(reports.front().options).entries) {
     if (key != "n_items" && key != "seed" && key != "program") settings[key] = value;
   }
   Json json = {{"schema", "iclk-training 1"},
                {"program", "iclk " + std::string(version())},
-               {"outcome", all_there        ? "finished"
-                           : stop_requested ? "interrupted"
-                                            : "not_finite"},
+               {"outcome", all_there     ? "finished"
+                           : interrupted ? "interrupted"
+                                         : "not_finite"},
                {"out", *input.out},
                {"settings", std::move(settings)},
                {"runs", std::move(runs)}};
@@ -205,17 +181,15 @@ Exit train(const TrainInput& input) {
   check_destinations(input.destinations, {});
   mlp_stats::TrainingRunsOptions options;
   options.jobs = static_cast<int>(input.jobs);
-  options.stop = &stop_requested;
+  options.stop = &catch_interrupts();
   const bool shows_progress = !input.destinations.quiet && ::isatty(STDERR_FILENO) != 0;
   if (shows_progress) {
     options.on_progress = [&](const mlp_stats::RunProgress& progress) {
       show_progress(progress, input.run.max_iterations);
     };
   }
-  std::signal(SIGINT, request_stop);
-  std::signal(SIGTERM, request_stop);
   const std::vector<RunReport> reports = mlp_stats::train_runs(runs, *input.out, options);
-  if (shows_progress) std::cerr << "\r\x1b[K" << std::flush;
+  if (shows_progress) clear_progress_line();
   write_answer(input.destinations, answer_of(input, reports));
   return status_of(reports, *input.out);
 }

@@ -198,8 +198,9 @@ void VerbOptions::counts(const std::string& name, std::vector<std::uint64_t>& va
 }
 
 void VerbOptions::text(const std::string& name, std::optional<std::string>& value, const std::string& placeholder,
-                       const std::string& help) {
-  option({name, placeholder, help, value.value_or(""), false}, [name, &value](const std::string& text) {
+                       const std::string& help, const std::string& shown_default) {
+  const std::string shown = value ? *value : shown_default;
+  option({name, placeholder, help, shown, false}, [name, &value](const std::string& text) {
     if (text.empty()) throw field_error(name, "a value is missing");
     value = text;
   });

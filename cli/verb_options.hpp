@@ -70,7 +70,7 @@ class VerbOptions {
   void counts(const std::string& option, std::vector<std::uint64_t>& values, const CountRule& rule,
               const std::string& help, const std::string& shown_default = {});
   void text(const std::string& option, std::optional<std::string>& value, const std::string& placeholder,
-            const std::string& help);
+            const std::string& help, const std::string& shown_default = {});
   void texts(const std::string& option, std::vector<std::string>& values, const std::string& placeholder,
              const std::string& help);  ///< one or more words after the option, which may be repeated
   void choice(const std::string& option, std::string& value, const std::vector<std::string>& allowed,

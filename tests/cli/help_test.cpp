@@ -28,13 +28,15 @@ TEST_CASE("help: docs/cli.md is what the program prints", "[cli]") {
 TEST_CASE("help: every verb explains itself with an example", "[cli]") {
   const ProgramRun top = run_program({"--help"});
   REQUIRE(top.status == 0);
-  for (const std::string verb :
-       {"train", "measure", "predict", "acquire", "flow", "landscape", "ensemble", "transience", "loss-relation",
-        "fit acquisition", "fit power", "fit threshold", "figure", "info"}) {
+  for (const std::string verb : {"train", "measure", "predict", "acquire", "flow", "landscape", "ensemble",
+                                 "transience", "loss-relation", "simulate", "sweep run", "sweep status",
+                                 "sweep collect", "fit acquisition", "fit power", "fit threshold", "figure", "info"}) {
     INFO(verb);
     CHECK_THAT(top.out, ContainsSubstring("  " + verb + " "));
     std::vector<std::string> words{verb};
-    if (verb.starts_with("fit ")) words = {"fit", verb.substr(4)};
+    if (const auto blank = verb.find(' '); blank != std::string::npos) {
+      words = {verb.substr(0, blank), verb.substr(blank + 1)};
+    }
     words.emplace_back("--help");
     const ProgramRun run = run_program(words);
     CHECK(run.status == 0);
