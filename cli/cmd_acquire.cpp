@@ -11,7 +11,6 @@
 #include "acquire_answers.hpp"
 #include "attention_point.hpp"
 #include "iclk/core/error.hpp"
-#include "iclk/core/run_info.hpp"
 #include "output.hpp"
 #include "point_table.hpp"
 #include "verbs.hpp"
@@ -158,10 +157,8 @@ AcquirePoint default_point(const AcquireOptions& input) {
   return point;
 }
 
-Json json_head() { return {{"schema", "iclk-acquisition 1"}, {"program", "iclk " + std::string(version())}}; }
-
 Json settings(const AcquireOptions& input) {
-  Json json = json_head();
+  Json json = json_head("iclk-acquisition 1");
   if (input.balanced != "none") json["balanced"] = input.balanced;
   if (input.sensitivity) json["sensitivity"] = true;
   if (input.solve_for != "none") json["solve_for"] = input.solve_for;

@@ -5,7 +5,6 @@
 
 #include "attention_point.hpp"
 #include "iclk/core/error.hpp"
-#include "iclk/core/run_info.hpp"
 #include "iclk/figures/draw_figure.hpp"
 #include "output.hpp"
 #include "verbs.hpp"
@@ -26,8 +25,6 @@ struct FigureInput {
   Destinations destinations;
 };
 
-Json json_head() { return {{"schema", "iclk-figure 1"}, {"program", "iclk " + std::string(version())}}; }
-
 Answer list_of_figures() {
   PrintedTable table({"id", "paper", "title", "needs"}, "l");
   CsvText csv({"id", "paper", "title", "needs"});
@@ -38,7 +35,7 @@ Answer list_of_figures() {
     csv.cell(info.id).cell(info.paper_label).cell(info.title).cell(info.needs).end_row();
     list.push_back({{"id", info.id}, {"paper", info.paper_label}, {"title", info.title}, {"needs", info.needs}});
   }
-  Json json = json_head();
+  Json json = json_head("iclk-figure 1");
   json["figures"] = std::move(list);
   return {table.str(), std::move(json), std::move(csv).take()};
 }
@@ -48,7 +45,7 @@ Answer drawn_answer(const FigureInput& input, const figures::DrawnFigure& drawn)
   files.insert(files.end(), drawn.tables.begin(), drawn.tables.end());
   files.push_back(drawn.caption);
   files.push_back(drawn.script);
-  Answer answer{{}, json_head(), {}};
+  Answer answer{{}, json_head("iclk-figure 1"), {}};
   CsvText csv({"file"});
   Json list = Json::array();
   for (const std::filesystem::path& file : files) {

@@ -54,14 +54,14 @@ void check_theory_columns(const FitAcquisitionInput& input, const TextTable& tab
     throw field_error("--lr", "is required for the theory, as the column " + name + " counts SGD steps");
 }
 
-RunTable read_runs(const FitAcquisitionInput& input) {
+TimedRuns read_runs(const FitAcquisitionInput& input) {
   const TextTable table = read_table(input.file);
   const std::size_t time = need_column(table, "--time", input.time, {"t_icl", "time", "t"});
   const std::size_t acquired = need_column(table, "--acquired", input.acquired, {"acquired", "event"});
   const auto context = group_column(table, "context", "N");
   const auto items = group_column(table, "n_items", "K");
   if (input.wants_theory()) check_theory_columns(input, table, time, context);
-  RunTable runs{table.columns()[time], table.columns()[acquired], {}, {}};
+  TimedRuns runs{table.columns()[time], table.columns()[acquired], {}, {}};
   RepeatedSeeds repeated(table);
   for (std::size_t row = 0; row < table.n_rows(); ++row) {
     RunGroupKey key;
@@ -84,7 +84,7 @@ fit::SurvivalInterval interval_named(const std::string& text) {
 /// The curves of the theory, each for the runs with its K.
 class TheoryCurves {
  public:
-  TheoryCurves(const FitAcquisitionInput& input, const RunTable& runs)
+  TheoryCurves(const FitAcquisitionInput& input, const TimedRuns& runs)
       : input_(input), curves_(read_all_curves(input.curves, input.lr, {})) {
     if (curves_.size() == 1 && !curves_[0].n_items) return;
     std::set<std::uint64_t> seen;
@@ -136,7 +136,7 @@ class TheoryCurves {
   std::vector<MeasuredCurve> curves_;
 };
 
-AcquisitionAnswer analyse(const FitAcquisitionInput& input, const RunTable& runs) {
+AcquisitionAnswer analyse(const FitAcquisitionInput& input, const TimedRuns& runs) {
   AcquisitionAnswer answer{"none_acquired", {}, {}, runs.warnings};
   const fit::SurvivalInterval interval = interval_named(input.interval);
   std::optional<TheoryCurves> theory;
@@ -185,7 +185,7 @@ void check_input(const VerbOptions& options, const FitAcquisitionInput& input) {
 
 Exit fit_acquisition(const VerbOptions& options, const FitAcquisitionInput& input) {
   check_input(options, input);
-  const RunTable runs = read_runs(input);
+  const TimedRuns runs = read_runs(input);
   const AcquisitionAnswer answer = analyse(input, runs);
   const Answer output = output_of(input, runs, answer);
   if (input.survival) write_output(*input.survival, survival_csv(answer));

@@ -67,14 +67,14 @@ ValueTable read_values(const FitBimodalityInput& input) {
   return values;
 }
 
-struct GroupAnswer {
+struct BimodalGroup {
   GroupKey key;
   fit::Bimodality result;
 };
 
-bool has_answer(const std::vector<GroupAnswer>& groups) {
+bool has_answer(const std::vector<BimodalGroup>& groups) {
   return std::any_of(groups.begin(), groups.end(),
-                     [](const GroupAnswer& group) { return group.result.outcome == fit::BimodalityOutcome::tested; });
+                     [](const BimodalGroup& group) { return group.result.outcome == fit::BimodalityOutcome::tested; });
 }
 
 Json json_component(const fit::MixtureComponent& component, bool exists) {
@@ -84,7 +84,7 @@ Json json_component(const fit::MixtureComponent& component, bool exists) {
           {"center", json_number(component.center)}};
 }
 
-Json json_group(const GroupAnswer& group) {
+Json json_group(const BimodalGroup& group) {
   const fit::Bimodality& result = group.result;
   const fit::MixtureFit& mixture = result.mixture;
   const bool fitted = mixture.log_likelihood_two.has_value();
@@ -124,7 +124,7 @@ Json json_group(const GroupAnswer& group) {
           {"warnings", result.warnings}};
 }
 
-Json to_json(const FitBimodalityInput& input, const ValueTable& values, const std::vector<GroupAnswer>& groups) {
+Json to_json(const FitBimodalityInput& input, const ValueTable& values, const std::vector<BimodalGroup>& groups) {
   Json json = {{"schema", "iclk-fit-bimodality 1"},
                {"program", "iclk " + std::string(version())},
                {"source", input.file},
@@ -140,11 +140,11 @@ Json to_json(const FitBimodalityInput& input, const ValueTable& values, const st
                {"outcome", has_answer(groups) ? "tested" : "no_test"},
                {"groups", Json::array()},
                {"warnings", values.warnings}};
-  for (const GroupAnswer& group : groups) json["groups"].push_back(json_group(group));
+  for (const BimodalGroup& group : groups) json["groups"].push_back(json_group(group));
   return json;
 }
 
-std::string to_csv(const FitBimodalityInput& input, const std::vector<GroupAnswer>& groups) {
+std::string to_csv(const FitBimodalityInput& input, const std::vector<BimodalGroup>& groups) {
   CsvText csv({"n_items",
                "context",
                "outcome",
@@ -167,7 +167,7 @@ std::string to_csv(const FitBimodalityInput& input, const std::vector<GroupAnswe
                "scale",
                "seed",
                "source"});
-  for (const GroupAnswer& group : groups) {
+  for (const BimodalGroup& group : groups) {
     const fit::Bimodality& result = group.result;
     const fit::MixtureFit& mixture = result.mixture;
     const bool fitted = mixture.log_likelihood_two.has_value();
@@ -196,7 +196,7 @@ std::string p_text(double p, std::uint64_t resamples) {
   return p <= least ? "p < " + human(least, 2) : "p = " + human(p, 2);
 }
 
-std::string group_text(const FitBimodalityInput& input, const ValueTable& values, const GroupAnswer& group) {
+std::string group_text(const FitBimodalityInput& input, const ValueTable& values, const BimodalGroup& group) {
   const fit::Bimodality& result = group.result;
   const fit::MixtureFit& mixture = result.mixture;
   std::string text = key_text(group.key) + ": " + std::to_string(result.n) + " values of " + values.column + " from " +
@@ -220,7 +220,8 @@ std::string group_text(const FitBimodalityInput& input, const ValueTable& values
   return text;
 }
 
-std::string to_text(const FitBimodalityInput& input, const ValueTable& values, const std::vector<GroupAnswer>& groups) {
+std::string to_text(const FitBimodalityInput& input, const ValueTable& values,
+                    const std::vector<BimodalGroup>& groups) {
   std::string text = "One mode or two; intervals are 95 %\n";
   constexpr std::size_t kMaxPrinted = 50;
   for (std::size_t i = 0; i < std::min(groups.size(), kMaxPrinted); ++i) text += group_text(input, values, groups[i]);
@@ -281,7 +282,7 @@ Action declare_fit_bimodality(VerbOptions& options) {
     check_destinations(input->destinations, inputs);
     const ValueTable values = read_values(*input);
     fit::BimodalityTester test(fit_options);
-    std::vector<GroupAnswer> groups;
+    std::vector<BimodalGroup> groups;
     for (const auto& [key, group] : values.groups) groups.push_back({key, test(group)});
     write_answer(input->destinations,
                  {to_text(*input, values, groups), to_json(*input, values, groups), to_csv(*input, groups)});

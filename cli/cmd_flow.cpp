@@ -12,7 +12,6 @@
 #include "curve_files.hpp"
 #include "grid.hpp"
 #include "iclk/core/error.hpp"
-#include "iclk/core/run_info.hpp"
 #include "iclk/theory/attention_flow.hpp"
 #include "logit_file.hpp"
 #include "output.hpp"
@@ -176,7 +175,7 @@ std::string tower_text(const theory::AcquisitionTower& tower) {
 }
 
 Json settings_json(const FlowInput& input) {
-  Json json = {{"schema", "iclk-flow 1"}, {"program", "iclk " + std::string(version())}};
+  Json json = json_head("iclk-flow 1");
   json.update(context_json(input.context));
   json.update({{"beta0", input.beta0},
                {"w0", input.w0},

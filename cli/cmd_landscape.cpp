@@ -12,7 +12,6 @@
 #include "context_options.hpp"
 #include "grid.hpp"
 #include "iclk/core/error.hpp"
-#include "iclk/core/run_info.hpp"
 #include "iclk/theory/landscape.hpp"
 #include "logit_file.hpp"
 #include "output.hpp"
@@ -70,7 +69,7 @@ class LandscapeMaker {
 };
 
 Json settings_json(const LandscapeInput& input) {
-  Json json = {{"schema", "iclk-landscape 1"}, {"program", "iclk " + std::string(version())}};
+  Json json = json_head("iclk-landscape 1");
   json.update(context_json(input.context));
   json.update({{"c1", json_number(input.order_parameters.c1)},
                {"c2", json_number(input.order_parameters.c2)},

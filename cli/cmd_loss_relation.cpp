@@ -7,7 +7,6 @@
 
 #include "attention_point.hpp"
 #include "iclk/core/error.hpp"
-#include "iclk/core/run_info.hpp"
 #include "iclk/core/table_file.hpp"
 #include "iclk/theory/loss_relation.hpp"
 #include "number_list.hpp"
@@ -118,8 +117,6 @@ std::string column_of(std::size_t quantity) {
   return kColumns[quantity];
 }
 
-Json json_head() { return {{"schema", "iclk-loss-relation 1"}, {"program", "iclk " + std::string(version())}}; }
-
 Json to_json(const LossRelation& relation) {
   Json json = Json::object();
   for (std::size_t i = 0; i < kQuantities; ++i) json[column_of(i)] = json_number(relation.state[i]);
@@ -209,7 +206,7 @@ Result answer_for_values(const LossRelationInput& input) {
     }
     printed.add_row(std::move(line));
   }
-  Json json = json_head();
+  Json json = json_head("iclk-loss-relation 1");
   if (relations.size() == 1) {
     json.update(rows[0]);
     result.answer.text = point_text(relations[0]);
@@ -248,7 +245,7 @@ Result answer_for_points(const VerbOptions& options, const LossRelationInput& in
   }
   const std::vector<std::string> solved = how.columns;
   how.columns.insert(how.columns.end(), kFurtherColumns.begin(), kFurtherColumns.end());
-  how.head = json_head();
+  how.head = json_head("iclk-loss-relation 1");
   Result result;
   how.answer = [&](std::span<const double> inputs) {
     Known known;

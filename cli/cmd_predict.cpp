@@ -247,7 +247,7 @@ Json law_json(const PredictInput& input, const Prediction& result) {
   json["residual_sd"] = json_number(law->law.residual_sd);
   json["nu_single_curve"] = json_estimate(law->single_curve.exponent);
   json["nu_truncated"] = json_estimate(law->truncated.exponent);
-  json["bootstrap"] = result.bootstrap ? to_json(*result.bootstrap, input.bootstrap.seed) : Json(nullptr);
+  json["bootstrap"] = result.bootstrap ? bootstrap_json(*result.bootstrap, input.bootstrap.seed) : Json(nullptr);
   json["nu_local"] = Json::array();
   for (const LocalExponent& each : result.local_exponents) {
     json["nu_local"].push_back(

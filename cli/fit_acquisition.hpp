@@ -33,7 +33,7 @@ struct RunGroupKey {
   auto operator<=>(const RunGroupKey&) const = default;
 };
 
-struct RunTable {
+struct TimedRuns {
   std::string time_name, acquired_name;
   std::map<RunGroupKey, std::vector<fit::SurvivalRun>> groups;
   std::vector<std::string> warnings;
@@ -58,7 +58,7 @@ struct AcquisitionAnswer {
   std::vector<std::string> warnings;
 };
 
-Answer output_of(const FitAcquisitionInput& input, const RunTable& runs, const AcquisitionAnswer& answer);
+Answer output_of(const FitAcquisitionInput& input, const TimedRuns& runs, const AcquisitionAnswer& answer);
 
 /// Every step of every Kaplan-Meier curve with the fitted distributions beside it.
 std::string survival_csv(const AcquisitionAnswer& answer);

@@ -82,7 +82,7 @@ Json json_group(const GroupAnswer& group) {
   return json;
 }
 
-Json to_json(const FitAcquisitionInput& input, const RunTable& runs, const AcquisitionAnswer& answer) {
+Json to_json(const FitAcquisitionInput& input, const TimedRuns& runs, const AcquisitionAnswer& answer) {
   Json json = {{"schema", "iclk-fit-acquisition 1"},
                {"program", "iclk " + std::string(version())},
                {"source", input.file},
@@ -233,7 +233,7 @@ const fit::AcquisitionModel* GroupAnswer::theory() const {
   return nullptr;
 }
 
-Answer output_of(const FitAcquisitionInput& input, const RunTable& runs, const AcquisitionAnswer& answer) {
+Answer output_of(const FitAcquisitionInput& input, const TimedRuns& runs, const AcquisitionAnswer& answer) {
   return {to_text(answer), to_json(input, runs, answer), to_csv(input, answer)};
 }
 

@@ -14,6 +14,7 @@
 
 #include "iclk/core/curve_file.hpp"
 #include "iclk/core/error.hpp"
+#include "iclk/core/run_info.hpp"
 
 namespace iclk::cli {
 namespace {
@@ -99,6 +100,8 @@ void write_answer(const Destinations& destinations, const Answer& answer) {
 Json json_number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 Json json_number(const std::optional<double>& value) { return value ? json_number(*value) : Json(nullptr); }
+
+Json json_head(std::string_view schema) { return {{"schema", schema}, {"program", "iclk " + std::string(version())}}; }
 
 Json json_estimate(const Estimate& estimate) {
   return {

@@ -45,6 +45,7 @@ void write_output(const std::string& path, std::string_view contents);
 /// null for what JSON cannot say (NaN, infinity) or what does not exist.
 Json json_number(double value);
 Json json_number(const std::optional<double>& value);
+Json json_head(std::string_view schema);       ///< {"schema": "iclk-figure 1", "program": "iclk 0.1.0"}
 Json json_estimate(const Estimate& estimate);  ///< {"value": v, "low": l, "high": h}
 Json json_count(const std::optional<std::uint64_t>& value);
 

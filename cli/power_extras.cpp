@@ -167,7 +167,7 @@ fit::BootstrapOptions bootstrap_options(const BootstrapInput& input) {
   return options;
 }
 
-Json to_json(const fit::PowerLawBootstrap& bootstrap, std::uint64_t seed) {
+Json bootstrap_json(const fit::PowerLawBootstrap& bootstrap, std::uint64_t seed) {
   const auto intervals = [](const fit::BootstrapIntervals& each) {
     return Json{{"percentile", json_estimate(each.percentile)},
                 {"bca", json_estimate(each.bca)},
@@ -255,7 +255,7 @@ std::string to_text(const PowerExtras& extras, const std::string& x_name, const 
 void add_to_json(Json& json, const PowerExtras& extras, const PowerExtrasInput& input) {
   json["profile"] = to_json(extras.profile);
   json["robust"] = to_json(extras.robust);
-  json["bootstrap"] = extras.bootstrap ? to_json(*extras.bootstrap, input.bootstrap.seed) : Json(nullptr);
+  json["bootstrap"] = extras.bootstrap ? bootstrap_json(*extras.bootstrap, input.bootstrap.seed) : Json(nullptr);
   json["errors_in_variables"] = to_json(extras.errors);
   json["shape"] = to_json(extras.shape, input.bootstrap.seed);
   json["local"] = nullptr;

@@ -24,7 +24,7 @@ struct BootstrapInput {
 };
 void declare_bootstrap(VerbOptions& options, BootstrapInput& input);
 fit::BootstrapOptions bootstrap_options(const BootstrapInput& input);
-Json to_json(const fit::PowerLawBootstrap& bootstrap, std::uint64_t seed);
+Json bootstrap_json(const fit::PowerLawBootstrap& bootstrap, std::uint64_t seed);
 
 /// What `fit power` does beyond the one fit, when asked.
 struct PowerExtrasInput {
