@@ -368,8 +368,11 @@ Action declare_fit_threshold(VerbOptions& options) {
     const ThresholdAnswer result = answer(*input, data);
     std::string text = to_text(data, result);
     if (result.design) {
-      write_output(*input->design.file,
-                   design_csv(input->design, *result.design, data.runs, data.seeds, data.has_context, input->file));
+      const bool as_plan = input->design.file->ends_with(".toml");
+      write_output(
+          *input->design.file,
+          as_plan ? design_plan(*result.design, data.runs, data.seeds, data.has_context, input->file)
+                  : design_csv(input->design, *result.design, data.runs, data.seeds, data.has_context, input->file));
       if (*input->design.file == "-") text.clear();
     }
     write_answer(input->destinations, {text, to_json(*input, data, result), to_csv(result)});

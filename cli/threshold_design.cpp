@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "iclk/core/error.hpp"
+#include "iclk/core/run_info.hpp"
 
 namespace iclk::cli {
 namespace {
@@ -17,13 +18,39 @@ const fit::DesignGain& gain_of(const fit::RunDesign& design, double n_context) {
   return design.gains.front();
 }
 
+std::string whole(double value, const std::string& what) {
+  if (std::trunc(value) < value) {
+    throw field_error("--design", "a plan of a sweep needs whole " + what + ", got " + format_number(value));
+  }
+  return format_number(value);
+}
+
+/// A seed for each planned run, beyond those of the runs so far.
+class NewSeeds {
+ public:
+  NewSeeds(const std::vector<fit::RunOutcome>& runs, const SeedsSoFar& seeds) : largest_(seeds.largest) {
+    for (const fit::RunOutcome& run : runs) ++n_before_[{run.n_context, run.n_items}];
+  }
+  std::uint64_t first(const fit::DesignRow& row) const {
+    if (largest_) return *largest_ + 1;
+    const auto before = n_before_.find({row.n_context, row.n_items});
+    return before == n_before_.end() ? 0 : before->second;
+  }
+
+ private:
+  std::optional<std::uint64_t> largest_;
+  std::map<std::pair<double, double>, std::uint64_t> n_before_;
+};
+
 Json context_json(double n_context, bool has_context) { return has_context ? Json(n_context) : Json(nullptr); }
 
 }  // namespace
 
 void declare_design(VerbOptions& options, DesignInput& input) {
   options.text("--design", input.file, "FILE",
-               "plan further runs from these: a table of context, items, seed; - is standard output");
+               "plan further runs from these: a table of context, items, seed, or with a name in .toml a plan for iclk "
+               "sweep run; "
+               "- is standard output");
   options.count("--design-runs", input.runs, {.low = 1, .high = 1000}, "how many runs to plan");
   options.choice("--design-for", input.goal, {"k-star", "exponent"},
                  "what they are to sharpen: K* at each N, or the exponent of K*(N)");
@@ -96,11 +123,10 @@ std::string design_csv(const DesignInput& input, const fit::RunDesign& design, c
                                   "design_seed", "source"};
   if (has_context) header.insert(header.begin(), "context");
   CsvText csv(header);
-  std::map<std::pair<double, double>, std::uint64_t> n_before;
-  for (const fit::RunOutcome& run : runs) ++n_before[{run.n_context, run.n_items}];
+  const NewSeeds new_seeds(runs, seeds);
   for (const fit::DesignRow& row : design.rows) {
     const fit::DesignGain& gain = gain_of(design, row.n_context);
-    const std::uint64_t first = seeds.largest ? *seeds.largest + 1 : n_before[{row.n_context, row.n_items}];
+    const std::uint64_t first = new_seeds.first(row);
     for (std::uint64_t r = 0; r < row.n_runs; ++r) {
       if (has_context) csv.cell(row.n_context);
       csv.cell(row.n_items).count(first + r).cell(gain.sd_before).cell(gain.sd_after);
@@ -108,6 +134,21 @@ std::string design_csv(const DesignInput& input, const fit::RunDesign& design, c
     }
   }
   return std::move(csv).take();
+}
+
+std::string design_plan(const fit::RunDesign& design, const std::vector<fit::RunOutcome>& runs, const SeedsSoFar& seeds,
+                        bool has_context, const std::string& source) {
+  std::string text = "# Runs to do next, planned by iclk fit threshold from " + source +
+                     ".\n# Every other setting of those runs belongs into [defaults].\n\n[defaults]\n";
+  const NewSeeds new_seeds(runs, seeds);
+  for (const fit::DesignRow& row : design.rows) {
+    const std::uint64_t first = new_seeds.first(row);
+    text += "\n[[grid]]\n";
+    if (has_context) text += "context = " + whole(row.n_context, "N") + '\n';
+    text += "items = " + whole(row.n_items, "K") + '\n';
+    text += "seeds = \"" + std::to_string(first) + ':' + std::to_string(first + row.n_runs) + "\"\n";
+  }
+  return text;
 }
 
 Json design_json(const DesignInput& input, const fit::RunDesign& design, bool has_context) {

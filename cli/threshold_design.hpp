@@ -40,6 +40,11 @@ fit::RunDesign plan(const DesignInput& input, fit::Link link, const std::vector<
 /// that N and K.
 std::string design_csv(const DesignInput& input, const fit::RunDesign& design, const std::vector<fit::RunOutcome>& runs,
                        const SeedsSoFar& seeds, bool has_context, const std::string& source);
+
+/// The same as a plan for `iclk sweep run`: one [[grid]] per N and K. Throws Error unless N and K are whole.
+std::string design_plan(const fit::RunDesign& design, const std::vector<fit::RunOutcome>& runs, const SeedsSoFar& seeds,
+                        bool has_context, const std::string& source);
+
 Json design_json(const DesignInput& input, const fit::RunDesign& design, bool has_context);
 std::string design_text(const fit::RunDesign& design, bool has_context);
 

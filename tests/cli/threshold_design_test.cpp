@@ -47,6 +47,29 @@ TEST_CASE("fit threshold design: a table of runs that a sweep reads", "[cli][for
   CHECK(json_of(command(data("runs_small.csv"), {}))["design"].is_null());
 }
 
+TEST_CASE("fit threshold design: a name in toml gets a plan that sweep run takes", "[cli][format]") {
+  const TemporaryFolder folder;
+  const std::string file = folder / "next.toml";
+  const auto design = json_of(command(data("runs_small.csv"), {"--design", file, "--design-runs", "12"}))["design"];
+  const std::string plan = read_file(file);
+  std::size_t n_grids = 0;
+  for (std::size_t at = plan.find("[[grid]]"); at != std::string::npos; at = plan.find("[[grid]]", at + 1)) ++n_grids;
+  CHECK(n_grids == design["rows"].size());
+  const std::string head = "[defaults]\n";
+  std::string small = plan;
+  small.insert(small.find(head) + head.size(), "hidden = 4\nbatch = 4\niterations = 1\ntest-sequences = 10\n");
+  const auto sweep =
+      json_of({"sweep", "run", folder.write("small.toml", small).string(), "--out", folder / "runs", "--quiet"});
+  CHECK(sweep["n_planned"] == 12);
+  CHECK(sweep["n_finished"] == 12);
+  CHECK(sweep["n_repeated"] == 0);
+  const std::string half = folder.write("half.csv", "K,acquired\n10.5,0\n10.5,1\n20.5,1\n").string();
+  const ProgramRun broken = run_program(command(half, {"--design", file, "--design-items-low", "10.5",
+                                                       "--design-items-high", "21", "--design-multiple", "10.5"}));
+  CHECK(broken.status == 2);
+  CHECK_THAT(broken.err, StartsWith("--design: a plan of a sweep needs whole K, got 10.5"));
+}
+
 TEST_CASE("fit threshold design: seeds go on after those of the file", "[cli]") {
   const TemporaryFolder folder;
   std::string with = "K,acquired,seed\n", without = "K,acquired\n";
