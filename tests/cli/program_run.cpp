@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <stdexcept>
 
@@ -59,6 +60,18 @@ ProgramRun run_program(const std::vector<std::string>& arguments, const std::fil
   if (output.empty()) run.out = read_file(out);
   run.err = read_file(folder / "err");
   return run;
+}
+
+std::vector<std::string> with_options(std::vector<std::string> arguments, const std::vector<std::string>& changes) {
+  for (std::size_t i = 0; i + 1 < changes.size(); i += 2) {
+    const auto known = std::find(arguments.begin(), arguments.end(), changes[i]);
+    if (known == arguments.end()) {
+      arguments.insert(arguments.end(), {changes[i], changes[i + 1]});
+    } else {
+      *(known + 1) = changes[i + 1];
+    }
+  }
+  return arguments;
 }
 
 nlohmann::json json_of(std::vector<std::string> arguments, int status) {

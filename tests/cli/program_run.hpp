@@ -19,6 +19,9 @@ struct ProgramRun {
 /// Runs `iclk ARGUMENTS`, without a shell, and waits. Standard output goes to `output` where one is given.
 ProgramRun run_program(const std::vector<std::string>& arguments, const std::filesystem::path& output = {});
 
+/// `arguments` with the values of options replaced or, where they are not there, added; changes: option, value, option ...
+std::vector<std::string> with_options(std::vector<std::string> arguments, const std::vector<std::string>& changes);
+
 /// The JSON that `iclk ARGUMENTS --json -` prints. Fails the test unless it ends with `status`, prints one JSON value
 /// and nothing on standard error.
 nlohmann::json json_of(std::vector<std::string> arguments, int status = 0);

@@ -14,18 +14,10 @@ namespace {
 
 /// A run of the minimal model that takes a fraction of a second, with `extra` options in place of or beside its own.
 std::vector<std::string> small_run(const std::string& out, const std::vector<std::string>& extra = {}) {
-  std::vector<std::string> arguments{
-      "simulate", "--items",          "20", "--context",       "4",  "--out", out,   "--dim",
-      "8",        "--hidden",         "8",  "--batch",         "4",  "--lr",  "0.1", "--iterations",
-      "200",      "--test-sequences", "50", "--measure-every", "100"};
-  for (std::size_t i = 0; i < extra.size(); i += 2) {
-    const auto known = std::find(arguments.begin(), arguments.end(), extra[i]);
-    if (known == arguments.end())
-      arguments.insert(arguments.end(), {extra[i], extra[i + 1]});
-    else
-      *(known + 1) = extra[i + 1];
-  }
-  return arguments;
+  return with_options({"simulate", "--items",          "20", "--context",       "4",  "--out", out,   "--dim",
+                       "8",        "--hidden",         "8",  "--batch",         "4",  "--lr",  "0.1", "--iterations",
+                       "200",      "--test-sequences", "50", "--measure-every", "100"},
+                      extra);
 }
 
 std::string error_of(const std::vector<std::string>& extra) {

@@ -15,17 +15,9 @@ namespace {
 
 /// A network that trains in milliseconds.
 std::vector<std::string> small_training(const std::string& out, const std::vector<std::string>& extra = {}) {
-  std::vector<std::string> arguments{"train", "--items",      "20",  "--out",     out, "--dim",
-                                     "8",     "--hidden",     "16",  "--batch",   "4", "--lr",
-                                     "0.1",   "--iterations", "200", "--stop-c1", "0"};
-  for (std::size_t i = 0; i < extra.size(); i += 2) {
-    const auto known = std::find(arguments.begin(), arguments.end(), extra[i]);
-    if (known == arguments.end())
-      arguments.insert(arguments.end(), {extra[i], extra[i + 1]});
-    else
-      *(known + 1) = extra[i + 1];
-  }
-  return arguments;
+  return with_options({"train", "--items", "20", "--out", out, "--dim", "8", "--hidden", "16", "--batch", "4", "--lr",
+                       "0.1", "--iterations", "200", "--stop-c1", "0"},
+                      extra);
 }
 
 std::string error_of(const std::vector<std::string>& extra) {

@@ -41,6 +41,54 @@ void perturb(IclModel& model, double sd, std::uint64_t seed) {
   model.load(arrays);
 }
 
+double norm(const std::vector<double>& a) {
+  double sum = 0.0;
+  for (const double x : a) sum += x * x;
+  return std::sqrt(sum);
+}
+
+std::vector<double> difference(std::vector<double> a, const std::vector<double>& b) {
+  for (std::size_t i = 0; i < a.size(); ++i) a[i] -= b[i];
+  return a;
+}
+
+void check_target_label_is_not_seen(IclModel& model, const BatchSizes& sizes) {
+  auto batch = random_batch(sizes, 8);
+  LogitParts before, after;
+  model.logits(batch, before);
+  for (std::size_t s = 0; s < sizes.n_sequences; ++s) {
+    auto& label = batch.labels[(s + 1) * (sizes.n_context + 1) - 1];
+    label = static_cast<std::int8_t>(-label);
+  }
+  model.logits(batch, after);
+  CHECK(before.total == after.total);
+  batch.labels[0] = static_cast<std::int8_t>(-batch.labels[0]);
+  model.logits(batch, after);
+  CHECK(before.total[0] != after.total[0]);
+}
+
+void check_float_follows_double(const MakeModel& make, const BatchSizes& sizes, const transformer::IclSgd& sgd,
+                                std::uint64_t n_steps) {
+  using mlp_stats::BackendKind, mlp_stats::Precision;
+  const auto trained = [&](Precision precision, BackendKind backend) {
+    const auto model = make(precision, backend);
+    for (std::uint64_t step = 0; step < n_steps; ++step) model->train(random_batch(sizes, step), sgd);
+    return model->parameters();
+  };
+  // Beside rounding: a unit within rounding of its threshold is on in one precision and off in the other, which moves a
+  // step by one sample's share times weights below 0.1.
+  const double one_unit = 0.1 * sgd.lr / static_cast<double>(sizes.n_sequences);
+  const auto expected = trained(Precision::float64, BackendKind::eigen);
+  for (const auto kind : {BackendKind::eigen, BackendKind::onednn}) {
+    CAPTURE(mlp_stats::name(kind));
+    const auto found = trained(Precision::float32, kind);
+    for (std::size_t a = 0; a < found.size(); ++a) {
+      CAPTURE(found[a].name);
+      CHECK(norm(difference(found[a].values, expected[a].values)) < 1e-4 * norm(expected[a].values) + one_unit);
+    }
+  }
+}
+
 double mean_loss(IclModel& model, const SequenceBatch& batch) {
   LogitParts parts;
   model.logits(batch, parts);

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -41,6 +43,18 @@ double mean_loss(transformer::IclModel& model, const transformer::SequenceBatch&
 
 /// The gradient of every parameter: what one step of lr 1 without decay takes away. The model is left as it was.
 std::vector<transformer::NamedArray> gradients(transformer::IclModel& model, const transformer::SequenceBatch& batch);
+
+double norm(const std::vector<double>& a);
+std::vector<double> difference(std::vector<double> a, const std::vector<double>& b);
+
+/// Turns the labels that are asked for, which must change no logit, and the label of one exemplar, which must.
+void check_target_label_is_not_seen(transformer::IclModel& model, const BatchSizes& sizes);
+
+/// Trains `make(precision, backend)` in double and, on both backends, in single precision on the same sequences, and compares
+/// every parameter.
+using MakeModel = std::function<std::unique_ptr<transformer::IclModel>(mlp_stats::Precision, mlp_stats::BackendKind)>;
+void check_float_follows_double(const MakeModel& make, const BatchSizes& sizes, const transformer::IclSgd& sgd,
+                                std::uint64_t n_steps);
 
 /// Compares every gradient (but those of arrays beginning with `frozen`, expected to be 0) with the central difference of
 /// the mean loss.

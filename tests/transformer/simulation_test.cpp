@@ -194,7 +194,7 @@ TEST_CASE("simulation: the minimal model memorizes few items and learns in conte
   options.lr = 0.2;
   options.iterations = 4000;
   const auto few = samples_of(options);
-  CHECK(few.front().c1 == Approx(0.5).margin(0.1));
+  CHECK_THAT(few.front().c1, WithinAbs(0.5, 0.05));  // near chance: 0.05 is a mean logit of 0.2
   CHECK(few.back().c1 < 0.1);
   CHECK(*few.back().iwl_accuracy > 0.9);
   options.n_items.reset();
