@@ -9,6 +9,7 @@
 #include "iclk/core/logistic.hpp"
 #include "support/allocation_count.hpp"
 #include "support/catch.hpp"
+#include "transformer/model_checks.hpp"
 
 using namespace iclk;
 using namespace iclk::transformer;
@@ -127,6 +128,93 @@ double mean_acquisition_time(const MinimalOptions& options, std::uint64_t n_seed
 constexpr IclSgd kPlainStep{.lr = 1.0, .mlp_weight_decay = 0.0};
 
 }  // namespace
+
+TEST_CASE("minimal model: logits and gradients and steps agree with PyTorch",
+          "[transformer][eq2][eq3][gradient][parity]") {
+  const auto reference = pytorch_reference("minimal_reference.json");
+  const std::size_t n = reference["n_context"];
+  const std::size_t dim = reference["dim"];
+  int n_self = 0, n_balanced = 0, n_copies = 0;
+  for (const auto& run : reference["cases"]) {
+    // The recorded sequences are what the switches say.
+    const std::int64_t copies = run["copies"];
+    for (const auto& step : run["steps"]) {
+      const auto items = step["items"].get<std::vector<int>>();
+      const auto labels = step["labels"].get<std::vector<int>>();
+      for (std::size_t first = 0; first < items.size(); first += n + 1) {
+        const auto begin = items.begin() + static_cast<std::ptrdiff_t>(first);
+        const auto found = std::count(begin, begin + static_cast<std::ptrdiff_t>(n), begin[static_cast<int>(n)]);
+        REQUIRE((copies == 0 ? found == 0 : found >= copies));
+        const auto sign = labels.begin() + static_cast<std::ptrdiff_t>(first);
+        if (run["balanced"]) REQUIRE(std::count(sign, sign + static_cast<std::ptrdiff_t>(n), 1) * 2 == int(n));
+      }
+    }
+    n_self += run["attend_self"].get<bool>() ? 1 : 0;
+    n_balanced += run["balanced"].get<bool>() ? 1 : 0;
+    n_copies += copies != 1 ? 1 : 0;
+    for (const auto& named : kBackends) {
+      CAPTURE(name(named.kind), name(named.precision), run["attend_self"].get<bool>(), run["balanced"].get<bool>());
+      const auto model = make_minimal_model({.n_context = n,
+                                             .dim = dim,
+                                             .hidden = reference["hidden"],
+                                             .batch = run["steps"][0]["logits"].size(),
+                                             .attend_self = run["attend_self"],
+                                             .backend = named.kind,
+                                             .precision = named.precision},
+                                            1);
+      check_against_pytorch(*model, reference, run, 16 * named.rounding);
+    }
+  }
+  REQUIRE(n_self >= 2);
+  REQUIRE(n_balanced >= 2);
+  REQUIRE(n_copies >= 2);
+}
+
+TEST_CASE("minimal model: with dot products in place of items it gives PyTorch's logits and loss",
+          "[transformer][eq2][eq3][parity]") {
+  const auto reference = pytorch_reference("minimal_reference.json");
+  const std::size_t n = reference["n_context"];
+  const std::size_t dim = reference["dim"];
+  for (const auto& run : reference["cases"]) {
+    const auto& step = run["steps"][0];
+    const auto numbers = step["items"].get<std::vector<std::size_t>>();
+    const auto table = run["items"].get<std::vector<float>>();
+    DotBatch batch;
+    batch.n_sequences = step["logits"].size();
+    batch.n_context = n;
+    batch.dim = dim;
+    batch.labels = step["labels"].get<std::vector<std::int8_t>>();
+    for (std::size_t s = 0; s < batch.n_sequences; ++s) {
+      const float* target = table.data() + numbers[s * (n + 1) + n] * dim;
+      batch.targets.insert(batch.targets.end(), target, target + dim);
+      for (std::size_t j = 0; j < n; ++j) {
+        double dot = 0.0;
+        for (std::size_t d = 0; d < dim; ++d) {
+          dot += static_cast<double>(table[numbers[s * (n + 1) + j] * dim + d]) * target[d];
+        }
+        batch.dots.push_back(static_cast<float>(dot));
+      }
+    }
+    const auto model = make_minimal_model({.n_context = n,
+                                           .dim = dim,
+                                           .hidden = reference["hidden"],
+                                           .batch = batch.n_sequences,
+                                           .attend_self = run["attend_self"],
+                                           .backend = BackendKind::eigen,
+                                           .precision = Precision::float64},
+                                          1);
+    auto arrays = model->parameters();
+    for (auto& array : arrays) array.values = run["initial"][array.name].get<std::vector<double>>();
+    model->load(arrays);
+    LogitParts parts;
+    model->logits(batch, parts);
+    // Dot products are floats of up to 16: 1e-6 each, times beta and w.
+    for (std::size_t s = 0; s < batch.n_sequences; ++s) {
+      REQUIRE_THAT(parts.total[s], WithinAbs(step["logits"][s].get<double>(), 2e-5));
+    }
+    REQUIRE_THAT(model->train(batch, {.lr = 0.1}), WithinAbs(step["loss"].get<double>(), 2e-5));
+  }
+}
 
 TEST_CASE("minimal model: logits are those of Eqs. 2 and 3 written out", "[transformer][eq2][eq3][parity]") {
   const auto batch = draw(small_task(), 31);  // not a multiple of the model's batch

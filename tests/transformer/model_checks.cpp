@@ -184,8 +184,10 @@ void check_against_pytorch(IclModel& model, const nlohmann::json& reference, con
   transformer::IclSgd sgd;
   sgd.lr = reference["lr"];
   sgd.mlp_weight_decay = reference["mlp_decay"];
-  sgd.attention_weight_decay = reference["attention_decay"];
-  sgd.decay_layernorm = run["decay_layernorm"];
+  sgd.attention_weight_decay = reference.value("attention_decay", 0.0);  // of the transformers alone
+  sgd.decay_layernorm = run.value("decay_layernorm", false);
+  sgd.lambda_w = run.value("lambda_w", 0.0);  // of the minimal model alone
+  sgd.lambda_beta = run.value("lambda_beta", 0.0);
   const auto items = run["items"].get<std::vector<float>>();
   for (const auto& step : run["steps"]) {
     SequenceBatch batch;
@@ -202,7 +204,7 @@ void check_against_pytorch(IclModel& model, const nlohmann::json& reference, con
     }
     if (step.contains("gradient")) {
       auto expected = arrays_from(model, step["gradient"]);
-      if (!run["readout_trained"]) {
+      if (!run.value("readout_trained", true)) {
         for (auto& array : expected) {
           if (array.name.rfind("readout.", 0) == 0) array.values.assign(array.values.size(), 0.0);
         }
