@@ -7,4 +7,8 @@ void fill_normals_avx512(float* out, std::uint64_t first_block, std::uint64_t n_
   fill_chunks(out, first_block, n_chunks, sd, stream);
 }
 
+void fill_words_avx512(std::uint32_t* out, std::uint64_t first_block, const NormalStream& stream) {
+  words_of_chunk(out, first_block, stream);
+}
+
 }  // namespace iclk

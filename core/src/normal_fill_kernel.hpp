@@ -91,6 +91,18 @@ inline void philox(Words (&c)[4][kGroups], const RoundKeys& keys) {
   }
 }
 
+/// Counters of kGroups x kBlocks blocks from `first_block` on.
+inline void count(Words (&c)[4][kGroups], std::uint64_t first_block, const NormalStream& stream) {
+  Words lane{};
+  for (int i = 0; i < kBlocks; ++i) lane[i] = static_cast<std::uint64_t>(i);
+  for (int g = 0; g < kGroups; ++g) {
+    c[0][g] = lane + (first_block + static_cast<std::uint64_t>(g * kBlocks));
+    c[1][g] = all_lanes(stream.counter[0]);
+    c[2][g] = all_lanes(stream.counter[1]);
+    c[3][g] = all_lanes(stream.counter[2]);
+  }
+}
+
 /// -ln u, u = (word + 1/2) 2^-32, to 1e-7.
 inline Floats exponential(Bits word) {
   // The sum is rounded once: u has 24 significant bits however small it is.
@@ -129,23 +141,35 @@ inline void box_muller(Bits radius_word, Bits angle_word, float sd, float* first
 inline void fill_chunks(float* out, std::uint64_t first_block, std::uint64_t n_chunks, float sd,
                         const NormalStream& stream) {
   const RoundKeys keys(stream);
-  Words lane{};
-  for (int i = 0; i < kBlocks; ++i) lane[i] = static_cast<std::uint64_t>(i);
   for (std::uint64_t chunk = 0; chunk < n_chunks; ++chunk, out += kNormalsPerChunk, first_block += kBlocksPerChunk) {
     for (int block = 0; block < kBlocksPerChunk; block += kGroups * kBlocks) {
       Words c[4][kGroups];
-      for (int g = 0; g < kGroups; ++g) {
-        c[0][g] = lane + (first_block + static_cast<std::uint64_t>(block + g * kBlocks));
-        c[1][g] = all_lanes(stream.counter[0]);
-        c[2][g] = all_lanes(stream.counter[1]);
-        c[3][g] = all_lanes(stream.counter[2]);
-      }
+      count(c, first_block + static_cast<std::uint64_t>(block), stream);
       philox(c, keys);
       for (int g = 0; g < kGroups; ++g) {
         const Bits radius_word = reinterpret_cast<Bits>((c[0][g] & 0xffffffff) | (c[2][g] << 32));
         const Bits angle_word = reinterpret_cast<Bits>((c[1][g] & 0xffffffff) | (c[3][g] << 32));
         float* first = out + 2 * (block + g * kBlocks);
         box_muller(radius_word, angle_word, sd, first, first + kNormalsPerChunk / 2);
+      }
+    }
+  }
+}
+
+inline void words_of_chunk(std::uint32_t* out, std::uint64_t first_block, const NormalStream& stream) {
+  const RoundKeys keys(stream);
+  for (int block = 0; block < kBlocksPerChunk; block += kGroups * kBlocks) {
+    Words c[4][kGroups];
+    count(c, first_block + static_cast<std::uint64_t>(block), stream);
+    philox(c, keys);
+    for (int g = 0; g < kGroups; ++g) {
+      const Words first = (c[0][g] & 0xffffffff) | (c[1][g] << 32);
+      const Words second = (c[2][g] & 0xffffffff) | (c[3][g] << 32);
+      for (int i = 0; i < kBlocks; ++i, out += 4) {
+        out[0] = static_cast<std::uint32_t>(first[i]);
+        out[1] = static_cast<std::uint32_t>(first[i] >> 32);
+        out[2] = static_cast<std::uint32_t>(second[i]);
+        out[3] = static_cast<std::uint32_t>(second[i] >> 32);
       }
     }
   }

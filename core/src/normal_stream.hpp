@@ -13,6 +13,9 @@ struct NormalStream {
 using FillNormals = void (*)(float* out, std::uint64_t first_block, std::uint64_t n_chunks, float sd,
                              const NormalStream& stream);
 
+/// Writes the 4 kBlocksPerChunk words of the stream's blocks from `first_block` on, as they are.
+using FillWords = void (*)(std::uint32_t* out, std::uint64_t first_block, const NormalStream& stream);
+
 inline constexpr int kNormalsPerChunk = 64;
 inline constexpr int kBlocksPerChunk = 16;  // a block of Philox is four words: two pairs of normals
 
@@ -22,5 +25,9 @@ void fill_normals_avx2(float* out, std::uint64_t first_block, std::uint64_t n_ch
                        const NormalStream& stream);
 void fill_normals_avx512(float* out, std::uint64_t first_block, std::uint64_t n_chunks, float sd,
                          const NormalStream& stream);
+
+void fill_words_baseline(std::uint32_t* out, std::uint64_t first_block, const NormalStream& stream);
+void fill_words_avx2(std::uint32_t* out, std::uint64_t first_block, const NormalStream& stream);
+void fill_words_avx512(std::uint32_t* out, std::uint64_t first_block, const NormalStream& stream);
 
 }  // namespace iclk

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "normal_fill.hpp"
+
 namespace iclk {
 
 Rng::Rng(std::uint64_t seed, RandomPurpose purpose, std::uint64_t index) noexcept
@@ -12,17 +14,24 @@ Rng::Rng(std::uint64_t seed, RandomPurpose purpose, std::uint64_t index) noexcep
       counter_{0, static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32),
                static_cast<std::uint32_t>(purpose)} {}
 
-Rng::result_type Rng::operator()() noexcept {
-  if (used_ == 4) {
+void Rng::refill() noexcept {
+  if (filled_ == 0) {
     const r123::Philox4x32 philox;
     const r123::Philox4x32::ctr_type counter{{counter_[0], counter_[1], counter_[2], counter_[3]}};
     const r123::Philox4x32::key_type key{{static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)}};
     const auto block = philox(counter, key);
     for (int i = 0; i < 4; ++i) words_[i] = block[i];
-    ++counter_[0];
-    used_ = 0;
+    counter_[0] += 1;
+    filled_ = 4;
+  } else {
+    static_assert(kMostWords == 4 * kBlocksPerChunk);
+    fill_words(words_.data(), counter_[0],
+               {.key = {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)},
+                .counter = {counter_[1], counter_[2], counter_[3]}});
+    counter_[0] += kBlocksPerChunk;
+    filled_ = kMostWords;
   }
-  return words_[used_++];
+  used_ = 0;
 }
 
 double Rng::uniform() noexcept {

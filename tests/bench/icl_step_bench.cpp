@@ -71,27 +71,17 @@ void compare(const char* label, std::uint64_t mlp_items, double seconds,
   std::printf("%-52s %12.1f %12.3f\n", label, median(rates), median(ratios));
 }
 
-/// Steps of a task and a model; with dot products where `dots` says so.
-void compare_model(const char* label, const TaskOptions& options, IclModel& model, bool dots, double seconds) {
+/// Steps of a task and a model. Batch: items, dot products or sketches.
+template <class Batch = SequenceBatch>
+void compare_model(const char* label, const TaskOptions& options, IclModel& model, double seconds) {
   IclTask task(options, 1);
-  SequenceBatch batch;
-  DotBatch dot_batch;
+  Batch batch;
   compare(label, options.n_items.value_or(2000), seconds, [&](std::uint64_t step) {
-    if (dots) {
-      task.draw_training(step, kBatch, dot_batch);
-      model.train(dot_batch, {});
-    } else {
-      task.draw_training(step, kBatch, batch);
-      model.train(batch, {});
-    }
+    task.draw_training(step, kBatch, batch);
+    model.train(batch, {});
   });
-  compare("  of which drawing the sequences", options.n_items.value_or(2000), seconds / 2, [&](std::uint64_t step) {
-    if (dots) {
-      task.draw_training(step, kBatch, dot_batch);
-    } else {
-      task.draw_training(step, kBatch, batch);
-    }
-  });
+  compare("  of which drawing the sequences", options.n_items.value_or(2000), seconds / 2,
+          [&](std::uint64_t step) { task.draw_training(step, kBatch, batch); });
 }
 
 /// Steps of the two-layer transformer and oneDNN's products of the shapes of its token MLP in turn.
@@ -137,15 +127,16 @@ int main(int argc, char** argv) {
 
   std::printf("\n%-52s %12s %12s\n", "N = 100, MLP 63-512-512-1, batch 128, one core", "steps/s", "x MLP's step");
   const auto minimal = make_minimal_model({}, 1);
-  compare_model("minimal, K = 2000", {.n_items = 2000}, *minimal, false, seconds);
-  compare_model("minimal, K = 10 000", {.n_items = 10'000}, *minimal, false, seconds);
-  compare_model("minimal, K = 50 000", {.n_items = 50'000}, *minimal, false, seconds);
-  compare_model("minimal, K infinite, dot products drawn", {.n_items = {}}, *minimal, true, seconds);
-  compare_model("minimal, K infinite, items drawn", {.n_items = {}}, *minimal, false, seconds);
+  compare_model("minimal, K = 2000", {.n_items = 2000}, *minimal, seconds);
+  compare_model("minimal, K = 10 000", {.n_items = 10'000}, *minimal, seconds);
+  compare_model("minimal, K = 50 000", {.n_items = 50'000}, *minimal, seconds);
+  compare_model<DotBatch>("minimal, K infinite, dot products drawn", {.n_items = {}}, *minimal, seconds);
+  compare_model("minimal, K infinite, items drawn", {.n_items = {}}, *minimal, seconds);
 
   const auto one_layer = make_attention_model({}, 1);
-  compare_model("one-layer, K = 2000", {.n_items = 2000}, *one_layer, false, seconds);
-  compare_model("one-layer, K = 50 000", {.n_items = 50'000}, *one_layer, false, seconds);
-  compare_model("one-layer, K infinite", {.n_items = {}}, *one_layer, false, seconds);
+  compare_model("one-layer, K = 2000", {.n_items = 2000}, *one_layer, seconds);
+  compare_model("one-layer, K = 50 000", {.n_items = 50'000}, *one_layer, seconds);
+  compare_model("one-layer, K infinite, items drawn", {.n_items = {}}, *one_layer, seconds);
+  compare_model<SketchBatch>("one-layer, K infinite, sketches drawn", {.n_items = {}}, *one_layer, seconds);
   compare_two_layer(4 * seconds);
 }

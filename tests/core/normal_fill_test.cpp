@@ -71,6 +71,21 @@ TEST_CASE("normal fill: every instruction set gives the same bits", "[core][pari
   }
 }
 
+TEST_CASE("normal fill: the words of every instruction set are those of the stream", "[core][parity]") {
+  const std::uint64_t seed = 0x0123456789abcdef, index = 0xfedcba9876543210;
+  const auto expected = words(64 * 8, seed, index);
+  const NormalStream stream{.key = {0x89abcdef, 0x01234567},
+                            .counter = {0x76543210, 0xfedcba98, static_cast<std::uint32_t>(RandomPurpose::test)}};
+  for (const NormalFillVariant& variant : normal_fill_variants()) {
+    CAPTURE(variant.name);
+    for (std::size_t chunk = 0; chunk < 8; ++chunk) {
+      std::vector<std::uint32_t> found(64);
+      variant.words(found.data(), 16 * chunk, stream);
+      for (std::size_t i = 0; i < 64; ++i) REQUIRE(found[i] == expected[64 * chunk + i]);
+    }
+  }
+}
+
 TEST_CASE("normal fill: a shorter array gets the same first numbers", "[core]") {
   const auto whole = normals(200, 3);
   for (const std::size_t n : {0UL, 1UL, 63UL, 64UL, 65UL, 100UL}) {

@@ -85,15 +85,17 @@ TEST_CASE("attention head: every instruction set gives the same bits", "[transfo
       }
     }
   }
-  for (const std::size_t dim : {1UL, 15UL, 16UL, 63UL, 64UL, 100UL}) {
-    std::vector<float> table(30 * dim);
+  for (const auto& [dim, stride] :
+       {std::pair{1UL, 1UL}, {15UL, 16UL}, {16UL, 16UL}, {63UL, 63UL}, {63UL, 64UL}, {64UL, 64UL}, {100UL, 112UL}}) {
+    std::vector<float> table(30 * stride);
     Rng rng(9, RandomPurpose::test, dim);
     for (float& x : table) x = static_cast<float>(rng.normal());
     std::vector<std::uint32_t> items(30);
     std::iota(items.rbegin(), items.rend(), 0U);
     const HeadRows rows{.table = table.data(),
+                        .stride = stride,
                         .items = items.data(),
-                        .target = table.data() + 7 * dim,
+                        .target = table.data() + 7 * stride,
                         .n = 30,
                         .n_listed = 30,
                         .dim = dim};
@@ -102,7 +104,7 @@ TEST_CASE("attention head: every instruction set gives the same bits", "[transfo
     kernels[0].dots(rows, expected.data());
     dot_products(rows, wide.data());
     for (const HeadKernel& kernel : kernels) {
-      CAPTURE(kernel.name, dim);
+      CAPTURE(kernel.name, dim, stride);
       kernel.dots(rows, found.data());
       for (std::size_t j = 0; j < 30; ++j) {
         REQUIRE(same(found[j], expected[j]));

@@ -1,6 +1,7 @@
 #include "iclk/transformer/icl_task.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <map>
 #include <set>
@@ -92,6 +93,13 @@ TEST_CASE("icl task: items carry the labels of the data set", "[transformer]") {
   SequenceBatch batch;
   const auto check = [&] {
     CHECK(batch.table().data() == task.dataset().features.data());
+    const SequenceBatch::Rows rows = batch.rows();
+    CHECK(rows.stride == 16);
+    CHECK(reinterpret_cast<std::uintptr_t>(rows.first) % 64 == 0);
+    for (std::size_t i = 0; i < 40; ++i) {
+      for (std::size_t d = 0; d < 5; ++d)
+        REQUIRE(std::bit_cast<std::uint32_t>(rows[i][d]) == std::bit_cast<std::uint32_t>(batch.table()[5 * i + d]));
+    }
     CHECK(batch.dim == 5);
     for (const Sequence& s : sequences(batch)) {
       for (std::size_t j = 0; j < 10; ++j) REQUIRE(s.labels[j] == expected.labels[s.items[j]]);

@@ -17,12 +17,16 @@ template <class Real>
 void check_kernels(std::size_t dim, double rounding) {
   constexpr std::size_t kRows = 12, kItems = 25;
   Rng rng(3, RandomPurpose::test, dim);
-  std::vector<float> table(kRows * dim);
+  const std::size_t stride = dim + 3;
+  std::vector<float> table(kRows * stride);
   for (float& x : table) x = static_cast<float>(rng.normal());
   std::vector<std::uint32_t> items(kItems);
   for (auto& item : items) item = 2 * static_cast<std::uint32_t>(rng.below(kRows / 2));
   for (std::size_t row = 1; row < kRows; row += 2) {
-    for (std::size_t d = 0; d < dim; ++d) table[row * dim + d] = std::numeric_limits<float>::quiet_NaN();
+    for (std::size_t d = 0; d < dim; ++d) table[row * stride + d] = std::numeric_limits<float>::quiet_NaN();
+  }
+  for (std::size_t row = 0; row < kRows; ++row) {  // what lies between rows is not read
+    for (std::size_t d = dim; d < stride; ++d) table[row * stride + d] = std::numeric_limits<float>::quiet_NaN();
   }
   const auto random = [&](std::size_t n) {
     std::vector<Real> values(n);
@@ -30,11 +34,11 @@ void check_kernels(std::size_t dim, double rounding) {
     return values;
   };
   const auto direction = random(dim), weights = random(kItems), scales = random(kItems), offsets = random(kItems);
-  const auto x = [&](std::size_t j, std::size_t d) { return static_cast<double>(table[items[j] * dim + d]); };
+  const auto x = [&](std::size_t j, std::size_t d) { return static_cast<double>(table[items[j] * stride + d]); };
 
   for (const auto& kernels : item_kernel_variants<Real>()) {
     CAPTURE(kernels.name, dim);
-    const ItemRows rows{table.data(), dim, items.data(), kItems, kItems};
+    const ItemRows rows{table.data(), stride, dim, items.data(), kItems, kItems};
     std::vector<Real> dots(kItems), sums(kItems), squares(kItems), forces(kItems);
     const Real canary = Real(-12345);
     std::vector<Real> out(dim + 1, canary);

@@ -26,6 +26,7 @@ const std::map<std::string, std::string> kOther{{"model", "one-layer"},
                                                 {"item-labels", "balanced"},
                                                 {"item-set", "fixed"},
                                                 {"target-rule", "resampled"},
+                                                {"item-draw", "sketches"},
                                                 {"zipf", "1.5"},
                                                 {"copy-share", "0.75"},
                                                 {"copies", "2"},
@@ -56,7 +57,8 @@ const std::map<std::string, std::string> kOther{{"model", "one-layer"},
 
 /// What else must be set for the setting to apply and to be allowed.
 Given base_of(const std::string& setting) {
-  if (setting == "attention-decay" || setting == "decay-layernorm") return {{"model", "one-layer"}};
+  if (setting == "attention-decay" || setting == "decay-layernorm" || setting == "item-draw")
+    return {{"model", "one-layer"}};
   if (setting == "readout") return {{"model", "two-layer"}};
   if (setting == "precision") return {{"backend", "eigen"}};
   if (setting == "items") return {};
@@ -105,6 +107,7 @@ TEST_CASE("simulation settings: equal values have one identity", "[transformer][
   CHECK(identity({{"lr", "0.01"}}) == identity({{"lr", "1e-2"}}));
   CHECK(identity({{"beta0", "-0"}}) == identity({}));
   CHECK(identity({{"profile", "paper"}}) == identity({}));
+  CHECK(identity({{"model", "one-layer"}, {"item-draw", "items"}}) == identity({{"model", "one-layer"}}));
   // What a profile sets may as well be set by hand.
   CHECK(identity({{"profile", "release"},
                   {"count-target", "no"},
@@ -247,6 +250,14 @@ TEST_CASE("simulation settings: combinations that no run can have", "[transforme
   CHECK(error_of({{"attention-decay", "1"}}) == "attention-decay: has no effect in model minimal, got 1");
   CHECK(error_of({{"model", "one-layer"}, {"readout", "frozen"}}) ==
         "readout: has no effect in model one-layer, got frozen");
+  CHECK(error_of({{"model", "two-layer"}, {"item-draw", "sketches"}}) ==
+        "item-draw: has no effect in model two-layer, got sketches");
+  CHECK(error_of({{"model", "one-layer"}, {"items", "50"}, {"item-draw", "sketches"}}) ==
+        "item-draw: has no effect with K finite, got sketches");
+  CHECK(error_of({{"model", "one-layer"}, {"dim", "31"}, {"item-draw", "sketches"}}) ==
+        "item-draw: expected items where dim is below 32, got sketches");
+  CHECK(error_of({{"model", "one-layer"}, {"item-draw", "dots"}}) ==
+        "item-draw: expected items|sketches, got \"dots\"");
   CHECK(error_of({{"copies", "5"}, {"context", "4"}}) ==
         "copies: expected at most the 4 exemplars that can be copies, got 5");
   CHECK(error_of({{"copies", "3"}, {"context", "4"}, {"labels", "balanced-context"}}) ==

@@ -282,6 +282,10 @@ TEST_CASE("simulation: settings of the transformers change what is measured", "[
     CHECK_FALSE(equal(with(model, [](auto& o) { o.weight_decay = 0.1; }), base));
     CHECK_FALSE(equal(with(model, [](auto& o) { o.backend = mlp_stats::BackendKind::eigen; }), base));
   }
+  const auto infinite = [&](ItemDraw draw) {
+    return with(ModelKind::one_layer, [&](SimulationOptions& o) { o.n_items.reset(), o.dim = 32, o.item_draw = draw; });
+  };
+  CHECK_FALSE(equal(infinite(ItemDraw::sketches), infinite(ItemDraw::items)));
   const auto trained = with(ModelKind::two_layer, [](SimulationOptions&) {});
   CHECK_FALSE(equal(with(ModelKind::two_layer, [](auto& o) { o.readout = Readout::frozen; }), trained));
 }

@@ -77,7 +77,7 @@ HeadOutput attend(double beta, std::span<const float> dots, const std::int8_t* l
 
 void dot_products(const HeadRows& rows, double* dots) noexcept {
   for (std::size_t j = 0; j < rows.n; ++j) {
-    const float* row = rows.table + rows.items[j] * rows.dim;
+    const float* row = rows.table + rows.items[j] * rows.stride;
     double sum = 0.0;
     for (std::size_t d = 0; d < rows.dim; ++d) sum += static_cast<double>(row[d]) * rows.target[d];
     dots[j] = sum;

@@ -30,16 +30,9 @@ class OneLayer final : public AttentionModel {
     mlp_->upload(mlp_stats::initial_parameters(shape(), seed));
   }
 
-  double train(const SequenceBatch& batch, const IclSgd& sgd) override {
-    assert(batch.n_sequences == options_.batch);
-    require_shape(batch);
-    attention_.forward(batch, 0, mlp_->inputs().data());
-    const double loss = loss_and_gradient(batch, mlp_->forward(), mlp_->d_outputs());
-    mlp_->backward_and_update({.lr = sgd.lr, .weight_decay = sgd.mlp_weight_decay}, d_u_.span());
-    attention_.backward(batch, 0, d_u_.data());
-    attention_.update(sgd);
-    return loss;
-  }
+  double train(const SequenceBatch& batch, const IclSgd& sgd) override { return step(batch, sgd); }
+  double train(const SketchBatch& batch, const IclSgd& sgd) override { return step(batch, sgd); }
+  bool takes_sketches() const noexcept override { return options_.dim >= kSmallestSketchDim; }
 
   void logits(const SequenceBatch& batch, LogitParts& parts) override {
     require_shape(batch);
@@ -134,9 +127,22 @@ class OneLayer final : public AttentionModel {
   }
 
  private:
+  template <class Batch>
+  double step(const Batch& batch, const IclSgd& sgd) {
+    assert(batch.n_sequences == options_.batch);
+    require_shape(batch);
+    attention_.forward(batch, 0, mlp_->inputs().data());
+    const double loss = loss_and_gradient(batch, mlp_->forward(), mlp_->d_outputs());
+    mlp_->backward_and_update({.lr = sgd.lr, .weight_decay = sgd.mlp_weight_decay}, d_u_.span());
+    attention_.backward(batch, 0, d_u_.data());
+    attention_.update(sgd);
+    return loss;
+  }
+
   MlpShape shape() const { return {.n_features = options_.dim + 2, .hidden = options_.hidden, .n_outputs = 1}; }
 
-  void require_shape([[maybe_unused]] const SequenceBatch& batch) const {
+  template <class Batch>
+  void require_shape([[maybe_unused]] const Batch& batch) const {
     assert(batch.n_sequences > 0 && batch.n_context == options_.n_context && batch.dim == options_.dim);
   }
 

@@ -7,7 +7,8 @@ namespace iclk::transformer {
 
 /// One sequence: rows of a table, the target apart.
 struct HeadRows {
-  const float* table;          // [rows x dim]
+  const float* table;          // [rows x stride]
+  std::size_t stride;          // floats from one row to the next, at least dim
   const std::uint32_t* items;  // [n] rows of the exemplars
   const float* target;         // [dim]
   std::size_t n;               // exemplars of this sequence

@@ -47,11 +47,11 @@ inline void dots_of(const HeadRows& rows, float* dots) {
   for (std::size_t d = whole; d < dim; ++d) tail[kHeadLanes - (dim - d)] = rows.target[d];
   for (std::size_t j = 0; j < rows.n; ++j) {
     if (j + kAhead < rows.n_listed) {
-      const float* ahead = rows.table + rows.items[j + kAhead] * dim;
+      const float* ahead = rows.table + rows.items[j + kAhead] * rows.stride;
       for (std::size_t d = 0; d < dim; d += 16) __builtin_prefetch(ahead + d);
       __builtin_prefetch(ahead + dim - 1);
     }
-    const float* row = rows.table + rows.items[j] * dim;
+    const float* row = rows.table + rows.items[j] * rows.stride;
     if (dim < kHeadLanes) {
       float sum = 0.0F;
       for (std::size_t d = 0; d < dim; ++d) sum += row[d] * rows.target[d];

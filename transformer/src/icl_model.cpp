@@ -41,4 +41,9 @@ double IclModel::train(const DotBatch&, const IclSgd&) {
 
 void IclModel::logits(const DotBatch&, LogitParts&) { assert(!"a model that takes no dot products was given some"); }
 
+double IclModel::train(const SketchBatch&, const IclSgd&) {
+  assert(!"a model that takes no sketches was given some");
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
 }  // namespace iclk::transformer

@@ -9,8 +9,10 @@
 #include "iclk/core/normal_fill.hpp"
 #include "iclk/core/random.hpp"
 #include "iclk/core/run_info.hpp"
+#include "iclk/mlp_stats/matrix_product.hpp"
 #include "item_law.hpp"
 #include "sequence_rules.hpp"
+#include "sketch_kernel.hpp"
 
 namespace iclk::transformer {
 namespace {
@@ -94,9 +96,14 @@ struct IclTask::Impl {
       : options(validated(options_)),
         seed(seed_),
         dataset(make_dataset(options, seed)),
+        padded(dataset.n_items * padded_width(dataset.n_features)),
         all(items_with_label(dataset, 0), options.zipf_exponent),
         positive(items_with_label(dataset, 1), options.zipf_exponent),
         negative(items_with_label(dataset, -1), options.zipf_exponent) {
+    for (std::size_t i = 0; i < dataset.n_items; ++i) {
+      std::copy_n(dataset.features.data() + i * options.dim, options.dim,
+                  padded.data() + i * padded_width(options.dim));
+    }
     if (options.n_items && options.context_labels != ContextLabels::random) {
       const std::size_t fewest = std::min(positive.size(), negative.size());
       require(fewest >= 2, "context_labels", "at least 2 items of each label for balanced contexts",
@@ -121,6 +128,7 @@ struct IclTask::Impl {
                   SequenceBatch& batch) const {
     resize(n_sequences, batch);
     batch.dataset = dataset.features;
+    batch.padded = padded.span();
     batch.fresh.clear();
     Rng rng(seed, purpose, index);
     KnownItems source{.all = all, .positive = positive, .negative = negative, .labels = dataset.labels};
@@ -135,6 +143,7 @@ struct IclTask::Impl {
                   double copy_share, SequenceBatch& batch) const {
     resize(n_sequences, batch);
     batch.dataset = {};
+    batch.padded = {};
     Rng rng(seed, sequences, index);
     FreshItems source;
     const std::size_t row = options.n_context + 1;
@@ -174,9 +183,33 @@ struct IclTask::Impl {
     }
   }
 
+  void draw_sketch(std::uint64_t step, std::size_t n_sequences, SketchBatch& batch) const {
+    const std::size_t row = options.n_context + 1;
+    batch.n_sequences = n_sequences;
+    batch.n_context = options.n_context;
+    batch.dim = options.dim;
+    batch.items.resize(n_sequences * row);
+    batch.labels.resize(n_sequences * row);
+    batch.targets.resize(n_sequences * options.dim);
+    batch.axes.resize(n_sequences * 2 * options.dim);
+    const std::size_t n_lanes = (n_sequences + kSketchLanes - 1) / kSketchLanes * kSketchLanes;
+    batch.normals.resize(n_lanes * row * kSketchNormals);
+    Rng rng(seed, RandomPurpose::training_sequences, step);
+    for (std::size_t b = 0; b < n_sequences; ++b) {
+      FreshItems source;
+      const bool copy = draws_copy(options.copy_share, rng);
+      compose(options, copy, source, rng, batch.items.data() + b * row, batch.labels.data() + b * row);
+    }
+    const double sd = 1.0 / std::sqrt(static_cast<double>(options.dim));
+    fill_normals(batch.targets, sd, seed, RandomPurpose::item_sketches, 3 * step);
+    fill_normals(batch.axes, 1.0, seed, RandomPurpose::item_sketches, 3 * step + 1);
+    fill_normals(batch.normals, 1.0, seed, RandomPurpose::item_sketches, 3 * step + 2);
+  }
+
   TaskOptions options;
   std::uint64_t seed;
   ItemDataset dataset;
+  mlp_stats::AlignedArray<float> padded;  // [n_items x padded_width(dim)]
   ItemLaw all, positive, negative;
   std::vector<std::uint32_t> row_items;  // [n_context + 1]
 };
@@ -216,6 +249,14 @@ void IclTask::draw_training(std::uint64_t step, std::size_t n_sequences, DotBatc
   }
   impl_->draw_dots(RandomPurpose::training_sequences, RandomPurpose::dot_products, step, n_sequences,
                    impl_->options.copy_share, batch);
+}
+
+void IclTask::draw_training(std::uint64_t step, std::size_t n_sequences, SketchBatch& batch) {
+  if (impl_->options.n_items) {
+    throw field_error("n_items", "sketches are drawn in place of fresh items only, got " +
+                                     std::to_string(*impl_->options.n_items) + " items");
+  }
+  impl_->draw_sketch(step, n_sequences, batch);
 }
 
 void IclTask::draw_icl_test(std::uint64_t index, std::size_t n_sequences, DotBatch& batch) {

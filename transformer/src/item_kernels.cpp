@@ -20,7 +20,7 @@ template <class Real>
 [[gnu::always_inline]] inline void project_any(const ItemRows& rows, const Real* direction, Real* dots, Real* sums,
                                                Real* squares) {
   for (std::size_t j = 0; j < rows.n; ++j) {
-    const float* row = rows.table + rows.items[j] * rows.dim;
+    const float* row = rows.table + rows.items[j] * rows.stride;
     Real dot[kPartialSums] = {}, sum[kPartialSums] = {}, square[kPartialSums] = {};
     std::size_t d = 0;
     for (; d + kPartialSums <= rows.dim; d += kPartialSums) {
@@ -47,7 +47,7 @@ template <class Real>
 [[gnu::always_inline]] inline void combine_any(const ItemRows& rows, const Real* weights, Real* out) {
   for (std::size_t d = 0; d < rows.dim; ++d) out[d] = 0;
   for (std::size_t j = 0; j < rows.n; ++j) {
-    const float* row = rows.table + rows.items[j] * rows.dim;
+    const float* row = rows.table + rows.items[j] * rows.stride;
     for (std::size_t d = 0; d < rows.dim; ++d) out[d] += weights[j] * static_cast<Real>(row[d]);
   }
 }
@@ -57,7 +57,7 @@ template <class Real>
                                                  const Real* scales, const Real* offsets, Real* forces, Real* out) {
   for (std::size_t d = 0; d < rows.dim; ++d) out[d] = 0;
   for (std::size_t j = 0; j < rows.n; ++j) {
-    const float* row = rows.table + rows.items[j] * rows.dim;
+    const float* row = rows.table + rows.items[j] * rows.stride;
     Real dot[kPartialSums] = {};
     std::size_t d = 0;
     for (; d + kPartialSums <= rows.dim; d += kPartialSums) {
@@ -125,7 +125,7 @@ struct Registers {
 constexpr std::size_t kRowsAhead = 12;
 [[gnu::always_inline]] inline void prefetch_row(const ItemRows& rows, std::size_t j) {
   if (j >= rows.n_listed) return;
-  const float* row = rows.table + rows.items[j] * rows.dim;
+  const float* row = rows.table + rows.items[j] * rows.stride;
   constexpr std::size_t kFloatsPerLine = 16;
   for (std::size_t d = 0; d < rows.dim; d += kFloatsPerLine) __builtin_prefetch(row + d);
   __builtin_prefetch(row + rows.dim - 1);
@@ -142,7 +142,7 @@ template <int kWidth, int kPacks>
   R::load_once(ones, one, rows.dim);
   for (std::size_t j = 0; j < rows.n; ++j) {
     prefetch_row(rows, j + kRowsAhead);
-    R::load_row(x, rows.table + rows.items[j] * rows.dim, rows.dim);
+    R::load_row(x, rows.table + rows.items[j] * rows.stride, rows.dim);
     typename R::Pack dot = x[0] * along[0], sum = x[0], square = x[0] * x[0];
 #pragma GCC unroll 8
     for (int i = 1; i < kPacks; ++i) {
@@ -162,7 +162,7 @@ template <int kWidth, int kPacks>
   using R = Registers<kWidth, kPacks>;
   typename R::Pack x[kPacks], result[kPacks] = {};
   for (std::size_t j = 0; j < rows.n; ++j) {
-    R::load_row(x, rows.table + rows.items[j] * rows.dim, rows.dim);
+    R::load_row(x, rows.table + rows.items[j] * rows.stride, rows.dim);
 #pragma GCC unroll 8
     for (int i = 0; i < kPacks; ++i) result[i] += weights[j] * x[i];
   }
@@ -178,7 +178,7 @@ template <int kWidth, int kPacks>
   R::load_once(along, direction, rows.dim);
   for (std::size_t j = 0; j < rows.n; ++j) {
     prefetch_row(rows, j + kRowsAhead);
-    R::load_row(x, rows.table + rows.items[j] * rows.dim, rows.dim);
+    R::load_row(x, rows.table + rows.items[j] * rows.stride, rows.dim);
     typename R::Pack dot = x[0] * along[0];
 #pragma GCC unroll 8
     for (int i = 1; i < kPacks; ++i) dot += x[i] * along[i];

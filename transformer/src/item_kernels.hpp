@@ -9,7 +9,8 @@ namespace iclk::transformer {
 
 /// Rows of a table of items, picked by number: nothing is copied.
 struct ItemRows {
-  const float* table = nullptr;  // [rows x dim]
+  const float* table = nullptr;  // [rows x stride]
+  std::size_t stride = 0;        // floats from one row to the next, at least dim
   std::size_t dim = 0;
   const std::uint32_t* items = nullptr;  // [n]
   std::size_t n = 0;

@@ -6,7 +6,12 @@
 namespace iclk::transformer {
 
 ItemLaw::ItemLaw(std::vector<std::uint32_t> items, double exponent) : items_(std::move(items)) {
-  if (!(exponent > 0.0) || items_.empty()) return;
+  if (items_.empty()) return;
+  if (!(exponent > 0.0)) {
+    every_number_ = true;
+    for (std::size_t i = 0; i < items_.size(); ++i) every_number_ = every_number_ && items_[i] == i;
+    return;
+  }
   const std::size_t n = items_.size();
   keep_.resize(n);
   alias_.resize(n);

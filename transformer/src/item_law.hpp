@@ -16,12 +16,14 @@ class ItemLaw {
 
   std::uint32_t draw(Rng& rng) const noexcept {
     const std::uint64_t i = rng.below(items_.size());
+    if (every_number_) return static_cast<std::uint32_t>(i);  // nothing to look up
     if (alias_.empty()) return items_[i];
     return items_[rng.uniform() < keep_[i] ? i : alias_[i]];
   }
 
  private:
   std::vector<std::uint32_t> items_;
+  bool every_number_ = false;  // items_[i] is i, and frequencies are equal
   // Walker's table, empty for equal frequencies: place i keeps its own item with probability keep_[i], else passes on to
   // alias_[i].
   std::vector<double> keep_;

@@ -78,14 +78,15 @@ class MinimalModel final : public IclModel {
  private:
   /// Puts the targets of sequences first ... first + count - 1 before the MLP and their contexts through the head.
   void gather(const SequenceBatch& batch, std::size_t first, std::size_t count) {
-    const float* table = batch.table().data();
+    const SequenceBatch::Rows table = batch.rows();
     for (std::size_t b = 0; b < count; ++b) {
       const std::uint32_t* items = batch.items.data() + (first + b) * (n_context_ + 1);
       const std::int8_t* labels = batch.labels.data() + (first + b) * (n_context_ + 1);
-      const float* target = table + items[n_context_] * dim_;
+      const float* target = table[items[n_context_]];
       std::copy_n(target, dim_, engine_->inputs().data() + b * dim_);
       // The target is the last of the items: its product with itself is that of a copy, bit by bit.
-      dot_products({.table = table,
+      dot_products({.table = table.first,
+                    .stride = table.stride,
                     .items = items,
                     .target = target,
                     .n = n_context_ + 1,

@@ -36,8 +36,8 @@ void assign_array(mlp_stats::AlignedArray<Real>& to, const std::vector<double>& 
 }
 
 /// Loss (1/B) sum_b sp(-y_b z_b) of the targets' labels y, and its gradient -y_b sigma(-y_b z_b)/B in the logits z.
-template <class Real>
-double loss_and_gradient(const SequenceBatch& batch, std::span<const Real> logits, std::span<Real> d_logits) {
+template <class Batch, class Real>
+double loss_and_gradient(const Batch& batch, std::span<const Real> logits, std::span<Real> d_logits) {
   double loss = 0.0;
   const std::size_t length = batch.n_context + 1;
   const auto n_sequences = static_cast<double>(logits.size());

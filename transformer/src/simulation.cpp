@@ -147,6 +147,10 @@ struct Simulation::Impl {
       task.draw_training(iteration, options.batch, dot_batch);
       return model->train(dot_batch, sgd);
     }
+    if (options.item_draw == ItemDraw::sketches) {
+      task.draw_training(iteration, options.batch, sketch_batch);
+      return model->train(sketch_batch, sgd);
+    }
     task.draw_training(iteration, options.batch, batch);
     return model->train(batch, sgd);
   }
@@ -279,6 +283,7 @@ struct Simulation::Impl {
 
   SequenceBatch batch;
   DotBatch dot_batch;
+  SketchBatch sketch_batch;
   LogitParts parts;
   AnsatzSplit split;
   std::vector<double> memory_logits;  // [memory sample]

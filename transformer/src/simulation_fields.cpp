@@ -18,6 +18,10 @@ bool always(const Options&) { return true; }
 bool minimal_only(const Options& options) { return options.model == ModelKind::minimal; }
 bool transformers_only(const Options& options) { return options.model != ModelKind::minimal; }
 bool two_layer_only(const Options& options) { return options.model == ModelKind::two_layer; }
+/// Runs that draw items do not know of the other way.
+bool sketched(const Options& options) {
+  return options.model == ModelKind::one_layer && !options.n_items && options.item_draw == ItemDraw::sketches;
+}
 bool finite_items(const Options& options) { return options.n_items.has_value(); }
 
 [[noreturn]] void refuse(const std::string& expected, std::string_view found) {
@@ -199,6 +203,9 @@ std::vector<SimulationField> make_fields() {
       word("target-rule", &Options::target_rule, {TargetRule::exemplar, TargetRule::resampled},
            "the target is an exemplar with equal chances, or drawn like one and replaced if it has no copy",
            finite_items),
+      word("item-draw", &Options::item_draw, {ItemDraw::items, ItemDraw::sketches},
+           "K infinite, one-layer: exemplars are drawn, or only what attention sees of them: the same law, and faster",
+           sketched),
       number("zipf", &Options::zipf, kZipf, "item i of K occurs in proportion to i^-X", finite_items),
       number("copy-share", &Options::copy_share, kShare,
              "share of training sequences whose context holds a copy of the target"),

@@ -48,8 +48,11 @@ void refuse_settings_without_effect(const SimulationOptions& options) {
     if (field.applies(options) || field.get(options) == field.get(neutral)) continue;
     SimulationOptions finite = options;
     finite.n_items = 2;
-    const std::string where =
-        field.applies(finite) ? "with K infinite" : "in model " + std::string(name(options.model));
+    SimulationOptions infinite = options;
+    infinite.n_items.reset();
+    const std::string where = field.applies(finite)     ? "with K infinite"
+                              : field.applies(infinite) ? "with K finite"
+                                                        : "in model " + std::string(name(options.model));
     throw field_error(field.name, "has no effect " + where + ", got " + field.get(options));
   }
 }
@@ -68,6 +71,7 @@ std::string_view name(ModelKind model) noexcept {
   return "";
 }
 
+std::string_view name(ItemDraw draw) noexcept { return draw == ItemDraw::items ? "items" : "sketches"; }
 std::string_view name(Profile profile) noexcept { return profile == Profile::paper ? "paper" : "release"; }
 std::string_view name(Readout readout) noexcept { return readout == Readout::trained ? "trained" : "frozen"; }
 
@@ -209,6 +213,8 @@ void validate(const SimulationOptions& options) {
           "an odd number of exemplars for labels balanced-context-with-target", count);
   require(options.item_labels != mlp_stats::LabelRule::balanced || !options.n_items || *options.n_items % 2 == 0,
           "items", "an even number of items for item-labels balanced", std::to_string(options.n_items.value_or(0)));
+  require(options.item_draw == ItemDraw::items || options.dim >= kSmallestSketchDim, "item-draw",
+          "items where dim is below " + std::to_string(kSmallestSketchDim), std::string(name(options.item_draw)));
   const std::uint64_t places = options.labels == ContextLabels::random     ? exemplars
                                : options.labels == ContextLabels::balanced ? exemplars / 2
                                                                            : (exemplars - 1) / 2;

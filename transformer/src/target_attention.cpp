@@ -1,6 +1,7 @@
 #include "target_attention.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 
 namespace iclk::transformer {
@@ -32,13 +33,16 @@ TargetAttention<Real>::TargetAttention(std::size_t n_context, std::size_t dim, s
       shifts_(batch * length_),
       mean_(batch * width_),
       read_(batch * width_),
-      scratch_(length_),
-      forces_(length_),
+      scratch_(batch * length_),
+      forces_(batch * length_),
+      sums_(batch),
       d_read_(batch * width_),
       d_along_(batch * width_),
       d_targets_(batch * width_),
       d_gain_(width_),
-      d_bias_(width_) {}
+      d_bias_(width_) {
+  if (dim_ >= kSmallestSketchDim) sketch_.emplace(n_context, dim, batch, attend_self);
+}
 
 template <class Real>
 void TargetAttention<Real>::target_token(const float* item, Real* token) const {
@@ -49,12 +53,34 @@ void TargetAttention<Real>::target_token(const float* item, Real* token) const {
   }
 }
 
+namespace {
+
+/// Sequence `first` + b, the last one again beyond the end.
+std::size_t sequence_of(const SequenceBatch& sequences, std::size_t first, std::size_t b) {
+  return std::min(first + b, sequences.n_sequences - 1);
+}
+
+const float* target_of(const SequenceBatch& sequences, std::size_t first, std::size_t b) {
+  const std::size_t length = sequences.n_context + 1;
+  return sequences.rows()[sequences.items[sequence_of(sequences, first, b) * length + sequences.n_context]];
+}
+const float* target_of(const SketchBatch& sequences, std::size_t, std::size_t b) {
+  return sequences.targets.data() + b * sequences.dim;
+}
+
+ItemRows rows_of(const SequenceBatch& sequences, std::size_t sequence, std::size_t n) {
+  const SequenceBatch::Rows rows = sequences.rows();
+  const std::size_t begin = sequence * (sequences.n_context + 1);
+  return {rows.first, rows.stride, sequences.dim, sequences.items.data() + begin, n, sequences.items.size() - begin};
+}
+
+}  // namespace
+
 template <class Real>
-void TargetAttention<Real>::forward(const SequenceBatch& sequences, std::size_t first, Real* u) {
-  const float* table = sequences.table().data();
-  const auto sequence_of = [&](std::size_t b) { return std::min(first + b, sequences.n_sequences - 1); };
+template <class Batch>
+void TargetAttention<Real>::run_forward(const Batch& sequences, std::size_t first, Real* u) {
   for (std::size_t b = 0; b < batch_; ++b) {
-    const float* item = table + sequences.items[sequence_of(b) * length_ + n_context_] * dim_;
+    const float* item = target_of(sequences, first, b);
     const auto [shift, scale] = target_norm<Real>(item, dim_);
     Real* normed = normed_targets_.data() + b * width_;
     Real* target = targets_.data() + b * width_;
@@ -67,7 +93,9 @@ void TargetAttention<Real>::forward(const SequenceBatch& sequences, std::size_t 
           along_.data());
   for (std::size_t b = 0; b < batch_; ++b) {
     for (std::size_t i = 0; i < width_; ++i) directions_[b * width_ + i] = gain[i] * along_[b * width_ + i];
-    attend(sequences, sequence_of(b), b);
+  }
+  attend_all(sequences, first);
+  for (std::size_t b = 0; b < batch_; ++b) {
     for (std::size_t i = 0; i < width_; ++i) read_[b * width_ + i] = gain[i] * mean_[b * width_ + i] + bias[i];
   }
   std::copy_n(targets_.data(), batch_ * width_, u);
@@ -75,31 +103,53 @@ void TargetAttention<Real>::forward(const SequenceBatch& sequences, std::size_t 
           Real(1), u);
 }
 
-/// Attention of one sequence and the mean of its normalised tokens.
 template <class Real>
-void TargetAttention<Real>::attend(const SequenceBatch& sequences, std::size_t sequence, std::size_t b) {
-  const std::uint32_t* items = sequences.items.data() + sequence * length_;
-  const std::int8_t* labels = sequences.labels.data() + sequence * length_;
-  const ItemRows rows{sequences.table().data(), dim_, items, n_attended_, sequences.items.size() - sequence * length_};
-  const AttendedTokens tokens{n_attended_, n_context_, width_, labels};
-  const Real* direction = directions_.data() + b * width_;
-  Real* weights = weights_.data() + b * length_;
-  Real* shifts = shifts_.data() + b * length_;
-  Real* scales = scales_.data() + b * length_;
-  Real* mean = mean_.data() + b * width_;
-
-  item_kernels_.project(rows, direction, weights, shifts, scales);
-  const auto sums =
-      score_kernels_.attend(tokens, direction_of(direction, width_), weights, shifts, scales, scratch_.data());
-  if (n_attended_ < length_) weights[n_context_] = 0;
-  item_kernels_.combine(rows, scratch_.data(), mean);
-  for (std::size_t d = 0; d < dim_; ++d) mean[d] -= sums.shifted;
-  mean[dim_] = sums.plus() - sums.shifted;
-  mean[dim_ + 1] = sums.minus() - sums.shifted;
+void TargetAttention<Real>::attend_all(const SequenceBatch& sequences, std::size_t first) {
+  for (std::size_t b = 0; b < batch_; ++b) {
+    const std::size_t sequence = sequence_of(sequences, first, b);
+    const ItemRows rows = rows_of(sequences, sequence, n_attended_);
+    Real* mean = mean_.data() + b * width_;
+    item_kernels_.project(rows, directions_.data() + b * width_, weights_.data() + b * length_,
+                          shifts_.data() + b * length_, scales_.data() + b * length_);
+    const auto sums = scores(b, sequences.labels.data() + sequence * length_, scratch_.data());
+    item_kernels_.combine(rows, scratch_.data(), mean);
+    add_features(sums, mean);
+  }
 }
 
 template <class Real>
-void TargetAttention<Real>::backward(const SequenceBatch& sequences, std::size_t first, const Real* d_u) {
+void TargetAttention<Real>::attend_all(const SketchBatch& sequences, [[maybe_unused]] std::size_t first) {
+  assert(sketch_ && first == 0 && sequences.n_sequences == batch_);
+  sketch_->project(sequences, directions_.data(), weights_.data(), shifts_.data(), scales_.data());
+  for (std::size_t b = 0; b < batch_; ++b) {
+    sums_[b] = scores(b, sequences.labels.data() + b * length_, scratch_.data() + b * length_);
+  }
+  sketch_->combine(sequences, scratch_.data(), mean_.data());
+  for (std::size_t b = 0; b < batch_; ++b) add_features(sums_[b], mean_.data() + b * width_);
+}
+
+/// From what `project` left in weights_, shifts_ and scales_ to what their names say.
+template <class Real>
+CoefficientSums<Real> TargetAttention<Real>::scores(std::size_t b, const std::int8_t* labels, Real* scaled) {
+  Real* weights = weights_.data() + b * length_;
+  const auto sums = score_kernels_.attend({n_attended_, n_context_, width_, labels},
+                                          direction_of(directions_.data() + b * width_, width_), weights,
+                                          shifts_.data() + b * length_, scales_.data() + b * length_, scaled);
+  if (n_attended_ < length_) weights[n_context_] = 0;
+  return sums;
+}
+
+/// From a weighted sum of items to that of normalised tokens: LayerNorm's shift and the labels.
+template <class Real>
+void TargetAttention<Real>::add_features(const CoefficientSums<Real>& sums, Real* to) const {
+  for (std::size_t d = 0; d < dim_; ++d) to[d] -= sums.shifted;
+  to[dim_] = sums.plus() - sums.shifted;
+  to[dim_ + 1] = sums.minus() - sums.shifted;
+}
+
+template <class Real>
+template <class Batch>
+void TargetAttention<Real>::run_backward(const Batch& sequences, std::size_t first, const Real* d_u) {
   product(backend_, Op::transposed, Op::plain, width_, width_, batch_, Real(1), d_u, read_.data(), Real(0),
           head.d_value.data());
   product(backend_, Op::plain, Op::plain, batch_, width_, width_, Real(1), d_u, head.value.data(), Real(0),
@@ -107,36 +157,19 @@ void TargetAttention<Real>::backward(const SequenceBatch& sequences, std::size_t
   std::fill_n(d_gain_.data(), width_, Real(0));
   std::fill_n(d_bias_.data(), width_, Real(0));
   for (std::size_t b = 0; b < batch_; ++b) {
-    const std::size_t sequence = std::min(first + b, sequences.n_sequences - 1);
-    const std::uint32_t* items = sequences.items.data() + sequence * length_;
-    const std::int8_t* labels = sequences.labels.data() + sequence * length_;
-    const ItemRows rows{sequences.table().data(), dim_, items, n_attended_,
-                        sequences.items.size() - sequence * length_};
-    const AttendedTokens tokens{n_attended_, n_context_, width_, labels};
     const Real* mean = mean_.data() + b * width_;
     const Real* d_read = d_read_.data() + b * width_;
-    const Real* along = along_.data() + b * width_;
-    const Real* weights = weights_.data() + b * length_;
-    const Real* scales = scales_.data() + b * length_;
-    const Real* shifts = shifts_.data() + b * length_;
     Real* direction = directions_.data() + b * width_;
-    Real* d_along = d_along_.data() + b * width_;
-
-    // d loss / d a_j = direction . h_j, and the softmax subtracts its mean over the attention.
-    Real mean_force = 0;
     for (std::size_t i = 0; i < width_; ++i) {
       direction[i] = gain[i] * d_read[i];
-      mean_force += direction[i] * mean[i];
       d_gain_[i] += d_read[i] * mean[i];
       d_bias_[i] += d_read[i];
     }
-    score_kernels_.offsets(tokens, direction_of(direction, width_), mean_force, shifts, scales, scratch_.data());
-    Real* forces = forces_.data();  // d loss / d score
-    item_kernels_.pull_back(rows, direction, weights, scales, scratch_.data(), forces, d_along);
-    const auto sums = score_kernels_.sums(tokens, forces, shifts, scales);
-    for (std::size_t d = 0; d < dim_; ++d) d_along[d] -= sums.shifted;
-    d_along[dim_] = sums.plus() - sums.shifted;
-    d_along[dim_ + 1] = sums.minus() - sums.shifted;
+  }
+  pull_back_all(sequences, first);
+  for (std::size_t b = 0; b < batch_; ++b) {
+    const Real* along = along_.data() + b * width_;
+    Real* d_along = d_along_.data() + b * width_;
     for (std::size_t i = 0; i < width_; ++i) {
       d_gain_[i] += along[i] * d_along[i];
       d_along[i] *= gain[i];
@@ -154,6 +187,66 @@ void TargetAttention<Real>::backward(const SequenceBatch& sequences, std::size_t
       d_bias_[i] += d_targets_[b * width_ + i];
     }
   }
+}
+
+template <class Real>
+void TargetAttention<Real>::pull_back_all(const SequenceBatch& sequences, std::size_t first) {
+  for (std::size_t b = 0; b < batch_; ++b) {
+    const std::size_t sequence = sequence_of(sequences, first, b);
+    const std::int8_t* labels = sequences.labels.data() + sequence * length_;
+    const Real* scales = scales_.data() + b * length_;
+    Real* d_along = d_along_.data() + b * width_;
+    offsets(b, labels, scratch_.data());
+    Real* forces = forces_.data();  // d loss / d score
+    item_kernels_.pull_back(rows_of(sequences, sequence, n_attended_), directions_.data() + b * width_,
+                            weights_.data() + b * length_, scales, scratch_.data(), forces, d_along);
+    add_features(
+        score_kernels_.sums({n_attended_, n_context_, width_, labels}, forces, shifts_.data() + b * length_, scales),
+        d_along);
+  }
+}
+
+template <class Real>
+void TargetAttention<Real>::pull_back_all(const SketchBatch& sequences, std::size_t) {
+  for (std::size_t b = 0; b < batch_; ++b) {
+    offsets(b, sequences.labels.data() + b * length_, scratch_.data() + b * length_);
+  }
+  sketch_->pull_back(sequences, directions_.data(), weights_.data(), scales_.data(), scratch_.data(), forces_.data(),
+                     d_along_.data());
+  for (std::size_t b = 0; b < batch_; ++b) {
+    add_features(
+        score_kernels_.sums({n_attended_, n_context_, width_, sequences.labels.data() + b * length_},
+                            forces_.data() + b * length_, shifts_.data() + b * length_, scales_.data() + b * length_),
+        d_along_.data() + b * width_);
+  }
+}
+
+/// d loss / d a_j = direction . h_j, and the softmax subtracts its mean over the attention.
+template <class Real>
+void TargetAttention<Real>::offsets(std::size_t b, const std::int8_t* labels, Real* offsets) {
+  const Real* direction = directions_.data() + b * width_;
+  const Real* mean = mean_.data() + b * width_;
+  Real mean_force = 0;
+  for (std::size_t i = 0; i < width_; ++i) mean_force += direction[i] * mean[i];
+  score_kernels_.offsets({n_attended_, n_context_, width_, labels}, direction_of(direction, width_), mean_force,
+                         shifts_.data() + b * length_, scales_.data() + b * length_, offsets);
+}
+
+template <class Real>
+void TargetAttention<Real>::forward(const SequenceBatch& sequences, std::size_t first, Real* u) {
+  run_forward(sequences, first, u);
+}
+template <class Real>
+void TargetAttention<Real>::backward(const SequenceBatch& sequences, std::size_t first, const Real* d_u) {
+  run_backward(sequences, first, d_u);
+}
+template <class Real>
+void TargetAttention<Real>::forward(const SketchBatch& sequences, std::size_t first, Real* u) {
+  run_forward(sequences, first, u);
+}
+template <class Real>
+void TargetAttention<Real>::backward(const SketchBatch& sequences, std::size_t first, const Real* d_u) {
+  run_backward(sequences, first, d_u);
 }
 
 template <class Real>

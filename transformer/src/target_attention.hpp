@@ -2,12 +2,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "head_matrices.hpp"
 #include "iclk/mlp_stats/matrix_product.hpp"
 #include "iclk/transformer/icl_model.hpp"
 #include "item_kernels.hpp"
+#include "item_sketch.hpp"
 #include "score_kernels.hpp"
 #include "token_norm.hpp"
 
@@ -31,6 +33,10 @@ class TargetAttention {
   /// From d loss / d u [B x E] to the gradients; after forward() with the same arguments.
   void backward(const SequenceBatch& sequences, std::size_t first, const Real* d_u);
 
+  /// The same with sketches in place of items: B sequences, first = 0, dim >= kSmallestSketchDim.
+  void forward(const SketchBatch& sequences, std::size_t first, Real* u);
+  void backward(const SketchBatch& sequences, std::size_t first, const Real* d_u);
+
   void update(const IclSgd& sgd);
 
   /// Targets after LayerNorm, of forward(): [B x E].
@@ -46,22 +52,38 @@ class TargetAttention {
   HeadMatrices<Real> head;
 
  private:
-  void attend(const SequenceBatch& sequences, std::size_t sequence, std::size_t b);
+  template <class Batch>
+  void run_forward(const Batch& sequences, std::size_t first, Real* u);
+  template <class Batch>
+  void run_backward(const Batch& sequences, std::size_t first, const Real* d_u);
+
+  /// Attention of every sequence and the mean of its normalised tokens.
+  void attend_all(const SequenceBatch& sequences, std::size_t first);
+  void attend_all(const SketchBatch& sequences, std::size_t first);
+  /// From directions_, now those of the gradient, to d_along_.
+  void pull_back_all(const SequenceBatch& sequences, std::size_t first);
+  void pull_back_all(const SketchBatch& sequences, std::size_t first);
+
+  CoefficientSums<Real> scores(std::size_t b, const std::int8_t* labels, Real* scaled);
+  void offsets(std::size_t b, const std::int8_t* labels, Real* offsets);
+  void add_features(const CoefficientSums<Real>& sums, Real* to) const;
 
   std::size_t n_context_, dim_, width_, batch_, length_;
   std::size_t n_attended_;  // tokens that the target attends to
   mlp_stats::BackendKind backend_;
   ItemKernels<Real> item_kernels_;
   ScoreKernels<Real> score_kernels_;
+  std::optional<ItemSketch<Real>> sketch_;  // with enough coordinates
 
-  Array normed_targets_;             // [B x E] h_T
-  Array targets_;                    // [B x E] t_T
-  Array along_;                      // [B x E] r
-  Array directions_;                 // [B x E] g r, then g dY on the way back
-  Array weights_, scales_, shifts_;  // [B x T] a_j and LayerNorm's numbers
-  Array mean_;                       // [B x E] sum_j a_j h_j
-  Array read_;                       // [B x E] sum_j a_j t_j
-  Array scratch_, forces_;           // [T]
+  Array normed_targets_;                     // [B x E] h_T
+  Array targets_;                            // [B x E] t_T
+  Array along_;                              // [B x E] r
+  Array directions_;                         // [B x E] g r, then g dY on the way back
+  Array weights_, scales_, shifts_;          // [B x T] a_j and LayerNorm's numbers
+  Array mean_;                               // [B x E] sum_j a_j h_j
+  Array read_;                               // [B x E] sum_j a_j t_j
+  Array scratch_, forces_;                   // [B x T]
+  std::vector<CoefficientSums<Real>> sums_;  // [B] of the sketches
 
   Array d_read_, d_along_, d_targets_;  // [B x E]
   Array d_gain_, d_bias_;               // [E]

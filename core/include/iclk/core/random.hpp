@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace iclk {
@@ -24,6 +25,7 @@ enum class RandomPurpose : std::uint32_t {
   dot_products = 14,        ///< dot products drawn in place of items, SGD step `index`
   test_dot_products = 15,   ///< the same of in-context test `index`
   memory_sample = 16,       ///< items on which memorization is measured, where they are too many
+  item_sketches = 17,       ///< normals drawn in place of items, SGD step `index`
   null_samples = 20,        ///< samples of a hypothesis that is tested, replicate `index`
   design = 21,              ///< outcomes of runs that are being planned, scenario `index`
 };
@@ -42,7 +44,10 @@ class Rng {
 
   static constexpr result_type min() noexcept { return 0; }
   static constexpr result_type max() noexcept { return 0xffffffffU; }
-  result_type operator()() noexcept;
+  result_type operator()() noexcept {
+    if (used_ == filled_) refill();
+    return words_[used_++];
+  }
 
   double uniform() noexcept;                         ///< [0, 1), 53 random bits
   double uniform(double low, double high) noexcept;  ///< [low, high)
@@ -50,10 +55,16 @@ class Rng {
   std::uint64_t below(std::uint64_t n) noexcept;     ///< {0, ..., n-1}, exactly uniform; n >= 1
 
  private:
+  /// One block of Philox at first, then many at once, which vectors make cheaper: the same words.
+  void refill() noexcept;
+
+  static constexpr std::size_t kMostWords = 64;
+
   std::uint64_t seed_;
   std::array<std::uint32_t, 4> counter_;
-  std::array<std::uint32_t, 4> words_{};
-  int used_ = 4;
+  std::array<std::uint32_t, kMostWords> words_{};
+  std::uint32_t used_ = 0;
+  std::uint32_t filled_ = 0;
   double spare_normal_ = 0.0;
   bool has_spare_normal_ = false;
 };

@@ -53,7 +53,8 @@ class AttentionModel : public IclModel {
 ///
 /// Only the target's query counts, so r = K^T Q t_T is formed once per sequence and no N x N table of attention exists.
 /// The parts of LayerNorm that do not depend on the item are taken out of the sums: exemplars stay rows of the task's
-/// table.
+/// table. With dim >= kSmallestSketchDim it trains on sketches too: the same law of a step, from fewer normals
+/// (docs/equations.md, "Sketched items").
 ///
 /// Source   Eq. 1.
 /// Differs  attend_self = false leaves the target out of both sums, as Eq. 3 does.

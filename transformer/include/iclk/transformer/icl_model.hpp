@@ -61,6 +61,10 @@ class IclModel {
   virtual double train(const DotBatch& batch, const IclSgd& sgd);
   virtual void logits(const DotBatch& batch, LogitParts& parts);
 
+  /// Whether the model trains on sketches in place of fresh items. One that does not must not be given any.
+  virtual bool takes_sketches() const noexcept { return false; }
+  virtual double train(const SketchBatch& batch, const IclSgd& sgd);
+
   /// The MLP path alone on items as targets, as c1, c2, c3 are measured: items [n x dim] to logits [n], not signed.
   virtual void memory_logits(std::span<const float> items, std::span<double> logits) = 0;
 

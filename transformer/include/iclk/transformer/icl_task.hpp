@@ -54,6 +54,9 @@ struct TaskOptions {
 /// Throws Error naming the field, its value and the rule.
 void validate(const TaskOptions& options);
 
+/// `dim`, up to a whole number of cache lines of 16 floats: a row that starts with a line touches as few as it can.
+constexpr std::size_t padded_width(std::size_t dim) noexcept { return (dim + 15) / 16 * 16; }
+
 /// Sequences as numbers of items in a table: nothing is copied. Draw again into the same batch to reuse its memory.
 struct SequenceBatch {
   std::size_t n_sequences = 0;
@@ -62,10 +65,23 @@ struct SequenceBatch {
   std::vector<std::uint32_t> items;  ///< [n_sequences x (n_context + 1)] rows of the table, the target last
   std::vector<std::int8_t> labels;   ///< [n_sequences x (n_context + 1)] +1 or -1, the last one is asked for
   std::span<const float> dataset;    ///< [K x dim] the task's items, valid while the task lives; empty: items are fresh
+  std::span<const float> padded;     ///< empty, or `dataset` once more: [K x padded_width(dim)], zeros behind each row
   std::vector<float> fresh;          ///< [rows x dim] items of this batch alone, where they are
 
   /// [rows x dim] that `items` points into.
   std::span<const float> table() const noexcept { return dataset.empty() ? std::span<const float>(fresh) : dataset; }
+
+  /// The same rows where they are read fastest.
+  struct Rows {
+    const float* first = nullptr;
+    std::size_t stride = 0;  ///< floats from one row to the next
+
+    const float* operator[](std::size_t row) const noexcept { return first + row * stride; }
+  };
+  Rows rows() const noexcept {
+    if (dataset.empty() || padded.empty()) return {table().data(), dim};
+    return {padded.data(), padded_width(dim)};
+  }
 };
 
 /// What the minimal model needs of sequences of fresh items: dot products in place of the exemplars.
@@ -77,6 +93,21 @@ struct DotBatch {
   std::vector<float> dots;          ///< [n_sequences x n_context] x_j . x_t
   std::vector<std::int8_t> labels;  ///< [n_sequences x (n_context + 1)], as in SequenceBatch
 };
+
+/// What a transformer of one layer needs of sequences of fresh items: the targets, and standard normal numbers of which it
+/// makes what it sees of the exemplars.
+struct SketchBatch {
+  std::size_t n_sequences = 0;
+  std::size_t n_context = 0;
+  std::size_t dim = 0;
+  std::vector<float> targets;  ///< [n_sequences x dim]
+  std::vector<std::uint32_t>
+      items;  ///< [n_sequences x (n_context + 1)] numbers within a sequence: equal ones are copies
+  std::vector<std::int8_t> labels;  ///< [n_sequences x (n_context + 1)], as in SequenceBatch
+  std::vector<float> normals;       ///< [n_sequences, up to a multiple of 8, x (n_context + 1) x 10]
+  std::vector<float> axes;          ///< [n_sequences x 2 x dim] normal too
+};
+constexpr std::uint64_t kSmallestSketchDim = 32;  ///< with fewer coordinates items are drawn as they are
 
 /// Draws sequences. Each batch comes from its own random streams, keyed by (seed, purpose, step): any step can be drawn
 /// without those before it, and tests change nothing in the training. Owns the data set and working memory; one task
@@ -119,6 +150,11 @@ class IclTask {
   /// Throws   Error when K is finite and training is asked for.
   void draw_training(std::uint64_t step, std::size_t n_sequences, DotBatch& batch);
   void draw_icl_test(std::uint64_t index, std::size_t n_sequences, DotBatch& batch);
+
+  /// The same law of training sequences for K infinite, for a model that makes what it needs of the exemplars of 10
+  /// normals each instead of dim. Other numbers than the other two.
+  /// Throws   Error when K is finite.
+  void draw_training(std::uint64_t step, std::size_t n_sequences, SketchBatch& batch);
 
  private:
   struct Impl;

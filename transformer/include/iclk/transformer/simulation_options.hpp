@@ -30,7 +30,14 @@ enum class Readout {
   frozen,   ///< it keeps its random start, as in the released code
 };
 
+/// With K infinite: whether exemplars are drawn, or only what attention sees of them.
+enum class ItemDraw {
+  items,     ///< every coordinate
+  sketches,  ///< 10 normals per exemplar (one-layer model): other numbers of the same law
+};
+
 std::string_view name(ModelKind model) noexcept;
+std::string_view name(ItemDraw draw) noexcept;
 std::string_view name(Profile profile) noexcept;
 std::string_view name(Readout readout) noexcept;
 
@@ -47,9 +54,10 @@ struct SimulationOptions {
   mlp_stats::LabelRule item_labels = mlp_stats::LabelRule::random;
   ItemSet item_set = ItemSet::per_run;
   TargetRule target_rule = TargetRule::exemplar;
-  double zipf = 0.0;         ///< item i occurs with a frequency proportional to i^-zipf
-  double copy_share = 1.0;   ///< share of training sequences that hold a copy of the target
-  std::uint64_t copies = 1;  ///< copies of the target in those
+  ItemDraw item_draw = ItemDraw::items;  ///< one-layer model with K infinite, of training sequences
+  double zipf = 0.0;                     ///< item i occurs with a frequency proportional to i^-zipf
+  double copy_share = 1.0;               ///< share of training sequences that hold a copy of the target
+  std::uint64_t copies = 1;              ///< copies of the target in those
 
   std::uint64_t dim = 63;          ///< D, coordinates of an item
   std::uint64_t hidden = 512;      ///< width of the hidden layers of every MLP

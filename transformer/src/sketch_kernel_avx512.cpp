@@ -1,0 +1,7 @@
+#include "sketch_kernel_vectors.hpp"
+
+namespace iclk::transformer {
+
+SketchKernel avx512_sketch_kernel() { return {"avx512", project_sketch, combine_sketch, pull_back_sketch}; }
+
+}  // namespace iclk::transformer
