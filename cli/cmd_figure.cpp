@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -27,17 +28,31 @@ struct FigureInput {
 
 Answer list_of_figures() {
   PrintedTable table({"id", "paper", "title", "needs"}, "l");
-  CsvText csv({"id", "paper", "title", "needs"});
+  CsvText csv({"id", "paper", "title", "needs", "command"});
   Json list = Json::array();
+  std::vector<std::pair<std::string_view, std::string>> commands;  // and the figures whose data they make
   for (const figures::FigureInfo& info : figures::figures()) {
     table.add_row(
         {std::string(info.id), std::string(info.paper_label), std::string(info.title), std::string(info.needs)});
-    csv.cell(info.id).cell(info.paper_label).cell(info.title).cell(info.needs).end_row();
-    list.push_back({{"id", info.id}, {"paper", info.paper_label}, {"title", info.title}, {"needs", info.needs}});
+    csv.cell(info.id).cell(info.paper_label).cell(info.title).cell(info.needs).cell(info.command).end_row();
+    list.push_back({{"id", info.id},
+                    {"paper", info.paper_label},
+                    {"title", info.title},
+                    {"needs", info.needs},
+                    {"command", info.command.empty() ? Json() : Json(info.command)}});
+    if (info.command.empty()) continue;
+    const auto known =
+        std::find_if(commands.begin(), commands.end(), [&](const auto& c) { return c.first == info.command; });
+    if (known == commands.end())
+      commands.emplace_back(info.command, info.id);
+    else
+      known->second += ", " + std::string(info.id);
   }
+  std::string text = table.str() + "what makes the data, in the folder DIR:\n";
+  for (const auto& [command, ids] : commands) text += "  " + ids + ":\n    " + std::string(command) + '\n';
   Json json = json_head("iclk-figure 1");
   json["figures"] = std::move(list);
-  return {table.str(), std::move(json), std::move(csv).take()};
+  return {std::move(text), std::move(json), std::move(csv).take()};
 }
 
 Answer drawn_answer(const FigureInput& input, const figures::DrawnFigure& drawn) {

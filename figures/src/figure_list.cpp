@@ -31,48 +31,52 @@ constexpr std::string_view kCurves = "memorization curves";
 constexpr std::string_view kMaybeCurves = "memorization curves, or nothing";
 constexpr std::string_view kNothing = "nothing";
 
+constexpr std::string_view kTrain = "iclk train --items 500,1000,2000,4000,8000 --seeds 0:3 --out DIR";
+
 constexpr double kOneColumn = 3.4, kTwoColumns = 7.0;  ///< [inch], as journals set them
 
 const std::array kEntries = {
-    FigureEntry{.info = {"fig4", "4", "loss landscape with gradient flow on it", kNothing, DataUse::unused},
+    FigureEntry{.info = {"fig4", "4", "loss landscape with gradient flow on it", kNothing, DataUse::unused, ""},
                 .width = kTwoColumns,
                 .height = 2.6,
                 .script = scripts::fig4_loss_landscape,
                 .tables = from_theory<fig4_tables>},
-    FigureEntry{
-        .info = {"fig5", "5", "I_K(infinity) against K, the memorization law and K*", kCurves, DataUse::required},
-        .width = kOneColumn,
-        .height = 3.6,
-        .script = scripts::fig5_memorization_law,
-        .tables = from_curves<fig5_tables>},
-    FigureEntry{
-        .info = {"fig6c", "6c", "why acquisition comes early or never (upper panel)", kMaybeCurves, DataUse::optional},
-        .width = kOneColumn,
-        .height = 3.4,
-        .script = scripts::fig6c_bimodality,
-        .tables = from_curves<fig6c_tables>},
-    FigureEntry{.info = {"figA1a", "A.1a", "t_ICL against beta0 by formulas and flow", kNothing, DataUse::unused},
+    FigureEntry{.info = {"fig5", "5", "I_K(infinity) against K, the memorization law and K*", kCurves,
+                         DataUse::required, kTrain},
+                .width = kOneColumn,
+                .height = 3.6,
+                .script = scripts::fig5_memorization_law,
+                .tables = from_curves<fig5_tables>},
+    FigureEntry{.info = {"fig6c", "6c", "why acquisition comes early or never (upper panel)", kMaybeCurves,
+                         DataUse::optional, kTrain},
+                .width = kOneColumn,
+                .height = 3.4,
+                .script = scripts::fig6c_bimodality,
+                .tables = from_curves<fig6c_tables>},
+    FigureEntry{.info = {"figA1a", "A.1a", "t_ICL against beta0 by formulas and flow", kNothing, DataUse::unused, ""},
                 .width = kOneColumn,
                 .height = 3.6,
                 .script = scripts::figA1a_start_dependence,
                 .tables = from_theory<figA1a_tables>},
-    FigureEntry{.info = {"figA1b", "A.1b", "distribution of t_ICL over random starts", kNothing, DataUse::unused},
+    FigureEntry{.info = {"figA1b", "A.1b", "distribution of t_ICL over random starts", kNothing, DataUse::unused, ""},
                 .width = kTwoColumns,
                 .height = 2.6,
                 .script = scripts::figA1b_time_distribution,
                 .tables = from_theory<figA1b_tables>},
-    FigureEntry{.info = {"figA2", "A.2", "order parameters c1, c2, c3 against iterations", kCurves, DataUse::required},
-                .width = kTwoColumns,
-                .height = 2.3,
-                .script = scripts::figA2_order_parameters,
-                .tables = from_curves<figA2_tables>},
-    FigureEntry{.info = {"figA3", "A.3", "c1(t) and its integral I_K(t) with tails", kCurves, DataUse::required},
-                .width = kTwoColumns,
-                .height = 2.6,
-                .script = scripts::figA3_memorization_integral,
-                .tables = from_curves<figA3_tables>},
+    FigureEntry{
+        .info = {"figA2", "A.2", "order parameters c1, c2, c3 against iterations", kCurves, DataUse::required, kTrain},
+        .width = kTwoColumns,
+        .height = 2.3,
+        .script = scripts::figA2_order_parameters,
+        .tables = from_curves<figA2_tables>},
+    FigureEntry{
+        .info = {"figA3", "A.3", "c1(t) and its integral I_K(t) with tails", kCurves, DataUse::required, kTrain},
+        .width = kTwoColumns,
+        .height = 2.6,
+        .script = scripts::figA3_memorization_integral,
+        .tables = from_curves<figA3_tables>},
     FigureEntry{.info = {"phase", "phase", "P(in-context learning) in N and K (not in the paper)", kMaybeCurves,
-                         DataUse::optional},
+                         DataUse::optional, kTrain},
                 .width = kOneColumn,
                 .height = 3.2,
                 .script = scripts::phase_diagram,
@@ -119,7 +123,8 @@ const FigureInfo& find_figure(std::string_view name) { return find_entry(name).i
 
 FigureTables tables_of(const FigureEntry& entry, const std::filesystem::path& data, const FigureOptions& options) {
   if (data.empty() && entry.info.data == DataUse::required) {
-    throw field_error("data", "expected a folder with " + std::string(entry.info.needs) + ", got none");
+    throw field_error("data", "expected a folder with " + std::string(entry.info.needs) + ", got none; `" +
+                                  std::string(entry.info.command) + "` makes them");
   }
   return entry.tables(data, options);
 }

@@ -56,6 +56,9 @@ TEST_CASE("figures: the list has unique ids and one line each", "[figures]") {
     CHECK_FALSE(figure.title.empty());
     CHECK(figure.title.find('\n') == std::string_view::npos);
     CHECK_FALSE(figure.needs.empty());
+    CHECK(figure.command.empty() == (figure.data == DataUse::unused));
+    CHECK((figure.command.empty() || figure.command.starts_with("iclk ")));
+    CHECK((figure.command.empty() || figure.command.ends_with(" --out DIR")));
     CHECK(find_figure(figure.id).id == figure.id);
     CHECK(find_figure(figure.paper_label).id == figure.id);
   }

@@ -17,7 +17,7 @@ class TemporaryFolder {
   const std::filesystem::path& path() const noexcept { return path_; }
   std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
 
-  /// Writes `contents` (any bytes) to the file `name` in the folder and returns its path.
+  /// Writes `contents` (any bytes) to the file `name` in the folder, in folders below where it names them, and returns its path.
   std::filesystem::path write(std::string_view name, std::string_view contents) const;
 
  private:

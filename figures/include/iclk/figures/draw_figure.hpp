@@ -24,6 +24,7 @@ struct FigureInfo {
   std::string_view title;        ///< one line
   std::string_view needs;        ///< what the data folder must hold, in words
   DataUse data = DataUse::required;
+  std::string_view command;  ///< makes such data in the folder DIR; empty where a figure needs none
 };
 
 /// Every figure that can be drawn, in the order of the paper, then those that the paper does not have.
