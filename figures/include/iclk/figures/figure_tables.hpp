@@ -55,6 +55,7 @@ struct FigureOptions {
   double beta0_sd = 0.3;                  ///< spread of beta0 over seeds (Figs. 6c, A.1b, phase diagram); >= 0
   double w0_sd = 0.0;                     ///< spread of w0 over seeds; >= 0
   ForeignCurveOptions foreign = {};       ///< what curve files from elsewhere do not say themselves
+  bool skip_bad_files = false;            ///< leave out run files that cannot be read; the caption names them
   std::string gnuplot = "gnuplot";        ///< program that draws, looked up on PATH
 };
 void validate(const FigureOptions& options);  ///< throws Error naming the bad field

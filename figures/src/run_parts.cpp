@@ -1,0 +1,201 @@
+#include "run_parts.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "figure_parts.hpp"
+#include "iclk/core/error.hpp"
+#include "iclk/core/run_info.hpp"
+
+namespace iclk::figures {
+namespace {
+
+/// Settings that make two runs comparable when they are equal.
+constexpr std::array<std::string_view, 25> kSettings = {
+    "model",    "count_target",    "attend_self",     "labels", "item_labels", "item_set", "target_rule",
+    "zipf",     "copy_share",      "copies",          "dim",    "hidden",      "batch",    "lr",
+    "lambda_w", "weight_decay",    "lambda_beta",     "beta0",  "beta0_sd",    "w0",       "w0_sd",
+    "readout",  "attention_decay", "decay_layernorm", "input"};
+
+/// The paper's size.
+constexpr std::array<std::pair<std::string_view, double>, 4> kFullScale = {
+    {{"hidden", 512.0}, {"dim", 63.0}, {"batch", 128.0}, {"lr", 0.01}}};
+
+std::string family_key(const MeasuredRun& run, const std::vector<std::string_view>& together) {
+  std::string key;
+  for (const std::string_view setting : kSettings) {
+    if (std::find(together.begin(), together.end(), setting) == together.end()) key += std::string(run.text(setting));
+    key += '\n';
+  }
+  return key;
+}
+
+std::string joined(const std::vector<std::string>& words, const std::string& separator) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : separator) + word;
+  return text;
+}
+
+std::string runs_text(const std::vector<const MeasuredRun*>& runs) {
+  std::map<std::string, std::map<double, std::map<double, std::size_t>>> counts;  // model, N, K (infinite last)
+  for (const MeasuredRun* run : runs) ++counts[run->model][run->n_context][run->n_items.value_or(HUGE_VAL)];
+  std::vector<std::string> lines;
+  for (const auto& [model, contexts] : counts) {
+    for (const auto& [n_context, items] : contexts) {
+      std::vector<std::string> words;
+      for (const auto& [n_items, n] : items) {
+        words.push_back((std::isfinite(n_items) ? format_number(n_items) : "infinite") + " (" + std::to_string(n) +
+                        ")");
+      }
+      lines.push_back(model_label(model) + ", N = " + format_number(n_context) +
+                      "; K (runs at this K): " + joined(words, ", "));
+    }
+  }
+  return std::to_string(runs.size()) + "\n  " + joined(lines, "\n  ");
+}
+
+/// Values that a setting has among the runs, in order of appearance.
+std::vector<std::string> values_of(const std::vector<const MeasuredRun*>& runs, std::string_view setting) {
+  std::vector<std::string> values;
+  for (const MeasuredRun* run : runs) {
+    const std::string value(run->text(setting));
+    if (!value.empty() && std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
+  }
+  return values;
+}
+
+std::string scale_text(const std::vector<const MeasuredRun*>& runs) {
+  std::vector<std::string> differences;
+  bool stated = true;
+  for (const auto& [setting, full] : kFullScale) {
+    const std::vector<std::string> values = values_of(runs, setting);
+    stated &= !values.empty();
+    std::vector<std::string> others;
+    for (const std::string& value : values) {
+      const auto number = parse_number(value);
+      if (!number || std::abs(*number - full) > 1e-12 * full) others.push_back(value);
+    }
+    if (!others.empty()) {
+      differences.push_back(std::string(setting) + " " + joined(others, " | ") + " instead of " + format_number(full));
+    }
+  }
+  if (!differences.empty()) return "reduced: " + joined(differences, ", ");
+  return stated ? "full, as in the paper: hidden 512, dim 63, batch 128, lr 0.01" : "not stated by the files";
+}
+
+std::string settings_text(const std::vector<const MeasuredRun*>& runs) {
+  std::vector<std::string> words;
+  for (const std::string_view setting : kSettings) {
+    const std::vector<std::string> values = values_of(runs, setting);
+    if (!values.empty() && setting != "model") words.push_back(std::string(setting) + " " + joined(values, " | "));
+  }
+  return words.empty() ? "the files state none" : joined(words, "; ");
+}
+
+}  // namespace
+
+MeasuredRuns drawn_runs(std::string_view id, const std::filesystem::path& data, const FigureOptions& options,
+                        bool trajectories, const std::function<bool(const MeasuredRun&)>& wanted) {
+  MeasuredRuns found = read_run_folder(data, {.trajectories = trajectories, .skip_bad_files = options.skip_bad_files});
+  const std::size_t n_all = found.runs.size();
+  std::erase_if(found.runs, [&](const MeasuredRun& run) { return !wanted(run); });
+  if (found.runs.empty()) {
+    const FigureInfo& info = find_figure(id);
+    throw Error(Location{.file = data.string(), .line = {}, .field = {}},
+                "expected " + std::string(info.needs) + ", found " +
+                    (n_all == 0 ? "no runs" : "none of these among " + std::to_string(n_all) + " runs") + "; `" +
+                    std::string(info.command) + "` makes them");
+  }
+  return found;
+}
+
+std::vector<RunFamily> families_of(std::span<const MeasuredRun> runs, const std::vector<std::string_view>& together) {
+  std::vector<RunFamily> families;
+  std::map<std::string, std::size_t> place;
+  for (const MeasuredRun& run : runs) {
+    const auto [entry, is_new] = place.try_emplace(family_key(run, together), families.size());
+    if (is_new) families.emplace_back();
+    families[entry->second].runs.push_back(&run);
+  }
+  std::stable_sort(families.begin(), families.end(),
+                   [](const RunFamily& a, const RunFamily& b) { return a.runs.size() > b.runs.size(); });
+  return families;
+}
+
+std::vector<RunFamily> largest_by_model(std::span<const MeasuredRun> runs) {
+  std::vector<RunFamily> largest;
+  const std::vector<RunFamily> families = families_of(runs);
+  for (const std::string_view model : {"minimal", "one-layer", "two-layer"}) {
+    const auto found =
+        std::find_if(families.begin(), families.end(), [&](const auto& f) { return f.model() == model; });
+    if (found != families.end()) largest.push_back(*found);
+  }
+  return largest;
+}
+
+std::size_t RunCell::n_acquired() const {
+  return static_cast<std::size_t>(
+      std::count_if(runs.begin(), runs.end(), [](const MeasuredRun* run) { return run->acquired; }));
+}
+
+std::vector<RunCell> cells_of(const RunFamily& family) {
+  std::vector<RunCell> cells;
+  const auto same = [](double a, double b) { return !(a < b) && !(b < a); };
+  for (const MeasuredRun* run : family.runs) {  // sorted by N, then K
+    const bool joins = !cells.empty() && same(cells.back().n_context, run->n_context) &&
+                       same(cells.back().n_items.value_or(HUGE_VAL), run->n_items.value_or(HUGE_VAL));
+    if (!joins) cells.push_back({run->n_context, run->n_items, {}});
+    cells.back().runs.push_back(run);
+  }
+  return cells;
+}
+
+double drawn_context(const std::vector<RunCell>& cells, const std::optional<double>& preferred) {
+  std::map<double, std::size_t> n_levels;
+  for (const RunCell& cell : cells) ++n_levels[cell.n_context];
+  if (preferred && n_levels.contains(*preferred)) return *preferred;
+  return std::max_element(n_levels.begin(), n_levels.end(),
+                          [](const auto& a, const auto& b) {
+                            return a.second < b.second || (a.second == b.second && a.first < b.first);
+                          })
+      ->first;
+}
+
+std::string model_label(std::string_view model) {
+  return std::string(model) + (model == "one-layer" || model == "two-layer" ? " transformer" : " model");
+}
+
+std::string make_run_caption(std::string_view title, std::string_view text, const RunCaption& parts) {
+  std::string caption = std::string(title) + "\n\n" + std::string(text) + "\n\nRuns\n  " + runs_text(parts.runs);
+  if (parts.n_left_out > 0) {
+    caption += "\n  not drawn: " + std::to_string(parts.n_left_out) + " with other settings";
+  }
+  caption += "\n\nScale\n  " + scale_text(parts.runs) + "\n\nSettings\n  " + settings_text(parts.runs) + "\n";
+  if (!parts.curves.empty()) {
+    std::set<std::string> items;
+    std::vector<std::string> words;
+    for (const MeasuredCurve& curve : parts.curves) {
+      const std::string n_items = format_number(static_cast<double>(curve.n_items.value_or(0)));
+      if (items.insert(n_items).second) words.push_back(n_items);
+    }
+    caption += "\nTheory from\n  " + std::to_string(parts.curves.size()) +
+               " memorization curves of the same network, K = " + joined(words, ", ") + "\n";
+  }
+  if (!parts.no_theory.empty()) caption += "\nNot drawn\n  " + parts.no_theory + "\n";
+  if (!parts.numbers.empty()) caption += "\nNumbers\n  " + joined(parts.numbers, "\n  ") + "\n";
+  if (!parts.problems.empty()) caption += "\nLeft out\n  " + joined(parts.problems, "\n  ") + "\n";
+  std::vector<std::string> sources;
+  for (const MeasuredRun* run : parts.runs) {
+    const std::string source = run->file.string();
+    if (std::find(sources.begin(), sources.end(), source) == sources.end()) sources.push_back(source);
+  }
+  for (const MeasuredCurve& curve : parts.curves) {
+    if (std::find(sources.begin(), sources.end(), curve.source) == sources.end()) sources.push_back(curve.source);
+  }
+  return caption + "\nSources\n  " + joined(sources, "\n  ") + "\n\nDrawn by iclk " + std::string(version()) + "\n";
+}
+
+}  // namespace iclk::figures
