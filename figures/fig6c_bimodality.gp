@@ -33,10 +33,24 @@ set tmargin at screen 0.36
 set bmargin at screen 0.125
 set xtics @t_tics
 set xlabel 'time {/:Italic t} = lr × iteration' offset 0, 0.3
-set yrange [0:1]
-set ytics 0.5
-set label 1 'acquired by {/:Italic t}'
-set arrow 2 from graph 0, first p_icl to graph 1, first p_icl nohead linecolor rgb dark dashtype (2, 3) linewidth 0.9
-set label 3 p_label at graph 0.03, first p_icl left offset 0, p_offset
-plot csv_share skip 1 using share_time:share_share with lines linecolor rgb blue linewidth 1.7
+if (has_outcomes) {
+  # Runs of the folder: when they acquired, and how many never did.
+  set yrange [0:outcome_top]
+  set ytics outcome_step
+  set label 1 'number of runs'
+  set style fill solid noborder
+  set label 3 'never' at never_time, graph 1.0 center textcolor rgb accent
+  plot csv_outcomes every ::0::(n_bins - 1) skip 1 using outcomes_time:outcomes_n_runs:outcomes_width with boxes \
+         fillcolor rgb '#9ec3d0', \
+       csv_outcomes every ::n_bins::n_bins skip 1 using outcomes_time:outcomes_n_runs:outcomes_width with boxes \
+         fillcolor rgb '#e8a98a', \
+       csv_expected skip 1 using expected_time:expected_n_runs with lines linecolor rgb dark linewidth 1
+} else {
+  set yrange [0:1]
+  set ytics 0.5
+  set label 1 'acquired by {/:Italic t}'
+  set arrow 2 from graph 0, first p_icl to graph 1, first p_icl nohead linecolor rgb dark dashtype (2, 3) linewidth 0.9
+  set label 3 p_label at graph 0.03, first p_icl left offset 0, p_offset
+  plot csv_share skip 1 using share_time:share_share with lines linecolor rgb blue linewidth 1.7
+}
 unset multiplot

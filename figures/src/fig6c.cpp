@@ -3,6 +3,7 @@
 #include <limits>
 #include <optional>
 
+#include "fig6c.hpp"
 #include "figure_parts.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
@@ -33,18 +34,18 @@ theory::StartDistribution start_of(const FigureOptions& options) {
   return {.beta0_mean = options.beta0, .beta0_sd = options.beta0_sd, .w0_mean = options.w0, .w0_sd = options.w0_sd};
 }
 
-double margin(const theory::CurveFlow& flow, const FigureOptions& options) {
-  const double required = flow.required_integral({.w = options.w0, .beta = options.beta0});
+double margin(const theory::CurveFlow& flow, const FigureOptions& options, double excess) {
+  const double required = flow.required_integral({.w = options.w0, .beta = options.beta0}) + excess;
   return std::log(flow.integral().infinity.value.value_or(flow.integral().measured) / required);
 }
 
 /// The measured curve closest to its threshold.
-Shown measured_curve(std::span<const MeasuredCurve> curves, const FigureOptions& options) {
+Shown measured_curve(std::span<const MeasuredCurve> curves, const FigureOptions& options, double excess) {
   std::optional<Shown> closest;
   double least = std::numeric_limits<double>::infinity();
   for (const MeasuredCurve& curve : curves) {
     theory::CurveFlow flow(curve.curves, context_of(options));
-    const double distance = std::abs(margin(flow, options));
+    const double distance = std::abs(margin(flow, options, excess));
     if (!(distance < least)) continue;
     least = distance;
     closest.emplace(Shown{curve.curves, std::move(flow), &curve});
@@ -54,7 +55,7 @@ Shown measured_curve(std::span<const MeasuredCurve> curves, const FigureOptions&
 }
 
 /// The family with the horizon at which the mean start needs exactly I_K(infinity).
-Shown family_at_threshold(const FigureOptions& options) {
+Shown family_at_threshold(const FigureOptions& options, double excess) {
   const double n_context = context_of(options);
   theory::MemorizationFamily family{theory::MemorizationKind::power, kFamilyPower, n_context};
   const auto sampled = [&] {
@@ -67,7 +68,7 @@ Shown family_at_threshold(const FigureOptions& options) {
   };
   // The horizon scales I_K(infinity); what is needed depends on it only through c2, weakly, so that this converges.
   for (int i = 0; i < 30; ++i) {
-    const double distance = margin(theory::CurveFlow(sampled(), n_context), options);
+    const double distance = margin(theory::CurveFlow(sampled(), n_context), options, excess);
     family.horizon *= std::exp(-distance);
     if (std::abs(distance) < 1e-9) break;
   }
@@ -99,8 +100,12 @@ Table tail_line(const Shown& shown, double last_time) {
 }  // namespace
 
 FigureTables fig6c_tables(std::span<const MeasuredCurve> curves, const FigureOptions& options) {
+  return fig6c_tables_beyond(curves, options, 0.0);
+}
+
+FigureTables fig6c_tables_beyond(std::span<const MeasuredCurve> curves, const FigureOptions& options, double excess) {
   validate(options);
-  const Shown shown = curves.empty() ? family_at_threshold(options) : measured_curve(curves, options);
+  const Shown shown = curves.empty() ? family_at_threshold(options, excess) : measured_curve(curves, options, excess);
   const theory::CurveFlow& flow = shown.flow;
   const theory::StartDistribution start = start_of(options);
   const Estimate& infinity = flow.integral().infinity;
@@ -116,7 +121,7 @@ FigureTables fig6c_tables(std::span<const MeasuredCurve> curves, const FigureOpt
   std::uint64_t n_acquired = 0;
   for (std::uint64_t i = 0; i < kSeeds; ++i) {
     const theory::FlowState state = theory::start_state(start, 0, i);
-    const double required = flow.required_integral(state);
+    const double required = flow.required_integral(state) + excess;
     const theory::Verdict verdict = flow.verdict(required);
     const bool acquired = verdict == theory::Verdict::acquired;
     const double time = acquired ? flow.time(required) : std::numeric_limits<double>::quiet_NaN();
@@ -141,17 +146,17 @@ FigureTables fig6c_tables(std::span<const MeasuredCurve> curves, const FigureOpt
   Table share{.part = "share", .columns = {"time", "share"}, .rows = {}};
   for (int i = 0; i < kSharePoints; ++i) {
     const double time = first_time * std::pow(last_time / first_time, static_cast<double>(i) / (kSharePoints - 1));
-    add_row(share, {time, acquisition_probability(flow, flow.integral_at(time), start)});
+    add_row(share, {time, acquisition_probability(flow, std::max(flow.integral_at(time) - excess, 0.0), start)});
   }
   Table limits{
       .part = "limit",
       .columns = {"n_items", "i_infinity", "i_infinity_low", "i_infinity_high", "required_at_mean", "share_acquired"},
       .rows = {}};
-  const double p_icl = acquisition_probability(flow, limit, start);
+  const double p_icl = acquisition_probability(flow, std::max(limit - excess, 0.0), start);
   const std::optional<double> n_items =
       shown.measured != nullptr ? std::optional(static_cast<double>(shown.measured->n_items.value())) : std::nullopt;
   add_row(limits, {cell(n_items), limit, cell(infinity.low), cell(infinity.high),
-                   flow.required_integral({.w = options.w0, .beta = options.beta0}), p_icl});
+                   flow.required_integral({.w = options.w0, .beta = options.beta0}) + excess, p_icl});
 
   FigureTables figure;
   figure.tables = {integral_line(shown), tail_line(shown, last_time),
@@ -162,6 +167,7 @@ FigureTables fig6c_tables(std::span<const MeasuredCurve> curves, const FigureOpt
                                                {"i_limit", limit},
                                                {"i_limit_low", infinity.low.value_or(limit)},
                                                {"i_limit_high", infinity.high.value_or(kHighestLevel * limit)},
+                                               {"has_outcomes", 0.0},
                                                {"p_icl", p_icl}});
   const std::string what = n_items ? "K = " + format_number(*n_items) : std::string("a power law at its threshold");
   figure.texts.emplace_back("curve_label",
@@ -169,16 +175,17 @@ FigureTables fig6c_tables(std::span<const MeasuredCurve> curves, const FigureOpt
                                     : "{/:Italic I_K}({/:Italic t}), power law");
   figure.texts.emplace_back("p_label", format_rounded(100.0 * p_icl, 2) + " % acquire, the others never");
   figure.numbers.emplace_back("p_offset", p_icl < 0.7 ? 0.7 : -0.7);  // of that label from its line, in characters
-  const std::string title = "fig6c: early acquisition or none (Fig. 6c of the paper, upper panel)";
+  const std::string title = "fig6c: early acquisition or none (Fig. 6c of the paper)";
   const std::string text =
       "Upper panel: I_K(t) for " + what +
       ", dashed beyond the last sample, and its limit (band: range of the tails). On the left axis the integral that "
       "each of " +
-      std::to_string(kSeeds) +
-      " seeds needs, from Eqs. 7-8 with the c2 of the curve: a seed whose level meets the curve acquires where it does "
-      "(circles, thin lines); one whose level lies above the limit never does (crosses). Lower panel: share of seeds "
-      "that "
-      "have acquired by t. The curve flattens on the way to its limit, so that few seeds acquire late.";
+      std::to_string(kSeeds) + " seeds needs, from Eqs. 7-8 with the c2 of the curve" +
+      (excess > 0.0 ? " and what the exact loss needs beyond: a seed" : ": a seed") +
+      " whose level meets the curve acquires where it does "
+      "(circles, thin lines); one whose level lies above the limit never does (crosses). "
+      "Lower panel: share of seeds that have acquired by t. The curve flattens on the way to its limit, so that few "
+      "seeds acquire late.";
   std::vector<std::string> numbers = {
       "share of seeds that acquire: " + format_rounded(100.0 * p_icl, 3) + " %",
       "drawn seeds that acquire: " + std::to_string(n_acquired) + " of " + std::to_string(kSeeds)};

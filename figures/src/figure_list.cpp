@@ -8,6 +8,7 @@
 #include "figure_scripts.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
+#include "iclk/figures/outcome_figures.hpp"
 
 namespace iclk::figures {
 namespace {
@@ -33,9 +34,48 @@ constexpr std::string_view kNothing = "nothing";
 
 constexpr std::string_view kTrain = "iclk train --items 500,1000,2000,4000,8000 --seeds 0:3 --out DIR";
 
+// Runs, and the plans beside the shipped results that make them.
+constexpr std::string_view kInfiniteRuns = "runs with K infinite, random contexts";
+constexpr std::string_view kInfiniteCommand = "iclk sweep run figures/data/experiments/minimal_infinite.toml --out DIR";
+constexpr std::string_view kThresholdRuns = "runs at several K, random contexts";
+constexpr std::string_view kThresholdCommand =
+    "iclk sweep run figures/data/experiments/minimal_threshold.toml --out DIR";
+constexpr std::string_view kOutcomeRuns =
+    "runs at several K and memorization curves of the same network, or K infinite";
+constexpr std::string_view kMaybeRunsAtThreshold =
+    "runs at one K near the threshold and curves of their network, or curves, or nothing";
+constexpr std::string_view kBimodalCommand = "iclk sweep run figures/data/experiments/minimal_bimodal.toml --out DIR";
+constexpr std::string_view kBalancedRuns = "runs at several K on balanced contexts, and on random ones";
+constexpr std::string_view kBalancedCommand = "iclk sweep run figures/data/experiments/minimal_balanced.toml --out DIR";
+constexpr std::string_view kMinimalRuns = "runs of the minimal model at several K";
+constexpr std::string_view kOneLayerRuns = "runs of the one-layer transformer at several K";
+constexpr std::string_view kOneLayerCommand =
+    "iclk sweep run figures/data/experiments/one_layer_threshold.toml --out DIR";
+constexpr std::string_view kTwoLayerRuns = "runs with K infinite of the two-layer transformer";
+constexpr std::string_view kTwoLayerCommand =
+    "iclk sweep run figures/data/experiments/two_layer_infinite.toml --out DIR";
+
 constexpr double kOneColumn = 3.4, kTwoColumns = 7.0;  ///< [inch], as journals set them
 
 const std::array kEntries = {
+    FigureEntry{.info = {"fig2b", "2b", "ICL accuracy against K, one-layer transformer", kOneLayerRuns,
+                         DataUse::required, kOneLayerCommand},
+                .width = kOneColumn,
+                .height = 2.8,
+                .script = scripts::accuracy_by_items,
+                .tables = fig2b_tables},
+    FigureEntry{.info = {"fig2c", "2c", "IWL accuracy against K, one-layer transformer", kOneLayerRuns,
+                         DataUse::required, kOneLayerCommand},
+                .width = kOneColumn,
+                .height = 2.8,
+                .script = scripts::accuracy_by_items,
+                .tables = fig2c_tables},
+    FigureEntry{.info = {"fig3a", "3a", "ICL and IWL accuracy against K, minimal model", kMinimalRuns,
+                         DataUse::required, kThresholdCommand},
+                .width = kOneColumn,
+                .height = 2.8,
+                .script = scripts::accuracy_by_items,
+                .tables = fig3a_tables},
     FigureEntry{.info = {"fig4", "4", "loss landscape with gradient flow on it", kNothing, DataUse::unused, ""},
                 .width = kTwoColumns,
                 .height = 2.6,
@@ -47,12 +87,30 @@ const std::array kEntries = {
                 .height = 3.6,
                 .script = scripts::fig5_memorization_law,
                 .tables = from_curves<fig5_tables>},
-    FigureEntry{.info = {"fig6c", "6c", "why acquisition comes early or never (upper panel)", kMaybeCurves,
-                         DataUse::optional, kTrain},
+    FigureEntry{.info = {"fig6a", "6a", "threshold K* against context length N", kThresholdRuns, DataUse::required,
+                         kThresholdCommand},
+                .width = kOneColumn,
+                .height = 3.4,
+                .script = scripts::fig6a_threshold_scaling,
+                .tables = fig6a_tables},
+    FigureEntry{
+        .info = {"fig6b", "6b", "t_ICL against context length N", kInfiniteRuns, DataUse::required, kInfiniteCommand},
+        .width = kOneColumn,
+        .height = 3.4,
+        .script = scripts::fig6b_time_scaling,
+        .tables = fig6b_tables},
+    FigureEntry{.info = {"fig6c", "6c", "why acquisition comes early or never", kMaybeRunsAtThreshold,
+                         DataUse::optional, kBimodalCommand},
                 .width = kOneColumn,
                 .height = 3.4,
                 .script = scripts::fig6c_bimodality,
-                .tables = from_curves<fig6c_tables>},
+                .tables = fig6c_folder_tables},
+    FigureEntry{.info = {"fig6e", "6e", "share of runs that acquire, random and balanced contexts", kBalancedRuns,
+                         DataUse::required, kBalancedCommand},
+                .width = kOneColumn,
+                .height = 3.0,
+                .script = scripts::fig6e_balanced_contexts,
+                .tables = fig6e_tables},
     FigureEntry{.info = {"figA1a", "A.1a", "t_ICL against beta0 by formulas and flow", kNothing, DataUse::unused, ""},
                 .width = kOneColumn,
                 .height = 3.6,
@@ -75,12 +133,42 @@ const std::array kEntries = {
         .height = 2.6,
         .script = scripts::figA3_memorization_integral,
         .tables = from_curves<figA3_tables>},
+    FigureEntry{
+        .info = {"figA4", "A.4", "histograms of t_ICL for each N", kInfiniteRuns, DataUse::required, kInfiniteCommand},
+        .width = kTwoColumns,
+        .height = 2.8,
+        .script = scripts::figA4_time_histograms,
+        .tables = figA4_tables},
+    FigureEntry{.info = {"figA5", "A.5", "t_ICL of two-layer transformers against N", kTwoLayerRuns, DataUse::required,
+                         kTwoLayerCommand},
+                .width = kOneColumn,
+                .height = 3.4,
+                .script = scripts::fig6b_time_scaling,
+                .tables = figA5_tables},
+    FigureEntry{.info = {"figA7", "A.7", "ICL accuracy against K for each N, with sigmoids", kThresholdRuns,
+                         DataUse::required, kThresholdCommand},
+                .width = kTwoColumns,
+                .height = 3.8,
+                .script = scripts::figA7_sigmoids,
+                .tables = figA7_tables},
+    FigureEntry{.info = {"diagonal", "diagonal", "predicted against measured K* and t_ICL (not in the paper)",
+                         kOutcomeRuns, DataUse::required, kThresholdCommand},
+                .width = kTwoColumns,
+                .height = 3.3,
+                .script = scripts::diagonal,
+                .tables = diagonal_tables},
     FigureEntry{.info = {"phase", "phase", "P(in-context learning) in N and K (not in the paper)", kMaybeCurves,
                          DataUse::optional, kTrain},
                 .width = kOneColumn,
                 .height = 3.2,
                 .script = scripts::phase_diagram,
                 .tables = from_curves<phase_tables>},
+    FigureEntry{.info = {"survival", "survival", "share of runs not yet acquired against t (not in the paper)",
+                         kInfiniteRuns, DataUse::required, kInfiniteCommand},
+                .width = kOneColumn,
+                .height = 3.0,
+                .script = scripts::survival,
+                .tables = survival_tables},
 };
 
 /// "Fig. A.2" -> "a2"; what is left is compared.

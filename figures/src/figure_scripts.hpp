@@ -6,13 +6,21 @@
 namespace iclk::figures::scripts {
 
 extern const std::string_view style;
+extern const std::string_view accuracy_by_items;
+extern const std::string_view diagonal;
 extern const std::string_view fig4_loss_landscape;
 extern const std::string_view fig5_memorization_law;
+extern const std::string_view fig6a_threshold_scaling;
+extern const std::string_view fig6b_time_scaling;
 extern const std::string_view fig6c_bimodality;
+extern const std::string_view fig6e_balanced_contexts;
 extern const std::string_view figA1a_start_dependence;
 extern const std::string_view figA1b_time_distribution;
 extern const std::string_view figA2_order_parameters;
 extern const std::string_view figA3_memorization_integral;
+extern const std::string_view figA4_time_histograms;
+extern const std::string_view figA7_sigmoids;
 extern const std::string_view phase_diagram;
+extern const std::string_view survival;
 
 }  // namespace iclk::figures::scripts

@@ -164,6 +164,35 @@ double drawn_context(const std::vector<RunCell>& cells, const std::optional<doub
       ->first;
 }
 
+std::vector<double> theory_contexts(const std::vector<RunCell>& cells) {
+  constexpr int kPoints = 9;
+  double low = HUGE_VAL, high = 0.0;
+  std::set<double> contexts;
+  for (const RunCell& cell : cells) contexts.insert(std::max(3.0, cell.n_context));
+  low = *contexts.begin();
+  high = *contexts.rbegin();
+  const auto n_odd = std::count_if(contexts.begin(), contexts.end(), [](double n) { return std::fmod(n, 2.0) > 0.5; });
+  const double parity = 2 * n_odd > static_cast<std::ptrdiff_t>(contexts.size()) ? 1.0 : 0.0;
+  std::vector<double> result;
+  for (int i = 0; i < kPoints; ++i) {
+    const double wanted = low * std::pow(high / low, static_cast<double>(i) / (kPoints - 1));
+    const double n = std::max(3.0 + (1.0 - parity), 2.0 * std::round((wanted - parity) / 2.0) + parity);
+    if (result.empty() || n > result.back()) result.push_back(n);
+  }
+  return result;
+}
+
+double legend_room(double low, double high, double share) {
+  constexpr double kLeast = 1.5;
+  return std::max(kLeast, std::pow(high / low, share / (1.0 - share)));
+}
+
+std::string quoted_words(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "\"" : " \"") + word + "\"";
+  return text;
+}
+
 std::string model_label(std::string_view model) {
   return std::string(model) + (model == "one-layer" || model == "two-layer" ? " transformer" : " model");
 }
@@ -187,10 +216,18 @@ std::string make_run_caption(std::string_view title, std::string_view text, cons
   if (!parts.no_theory.empty()) caption += "\nNot drawn\n  " + parts.no_theory + "\n";
   if (!parts.numbers.empty()) caption += "\nNumbers\n  " + joined(parts.numbers, "\n  ") + "\n";
   if (!parts.problems.empty()) caption += "\nLeft out\n  " + joined(parts.problems, "\n  ") + "\n";
-  std::vector<std::string> sources;
+  constexpr std::size_t kMostFiles = 6;  // of one folder, named one by one
+  std::map<std::filesystem::path, std::vector<std::string>> folders;
   for (const MeasuredRun* run : parts.runs) {
-    const std::string source = run->file.string();
-    if (std::find(sources.begin(), sources.end(), source) == sources.end()) sources.push_back(source);
+    std::vector<std::string>& files = folders[run->file.parent_path()];
+    if (files.empty() || files.back() != run->file.string()) files.push_back(run->file.string());
+  }
+  std::vector<std::string> sources;
+  for (auto& [folder, files] : folders) {
+    std::sort(files.begin(), files.end());
+    files.erase(std::unique(files.begin(), files.end()), files.end());
+    if (files.size() > kMostFiles) files = {std::to_string(files.size()) + " files in " + folder.string()};
+    sources.insert(sources.end(), files.begin(), files.end());
   }
   for (const MeasuredCurve& curve : parts.curves) {
     if (std::find(sources.begin(), sources.end(), curve.source) == sources.end()) sources.push_back(curve.source);

@@ -47,6 +47,16 @@ std::vector<RunCell> cells_of(const RunFamily& family);
 /// N of the cells: `preferred` if it is there, else the N with the most different K, the larger of equals.
 double drawn_context(const std::vector<RunCell>& cells, const std::optional<double>& preferred);
 
+/// Whole numbers spread evenly in ln N from low to high, all odd or all even as most of the contexts of the cells are:
+/// ties among an even number of other labels make 95 % accuracy come a little earlier or later in turn.
+std::vector<double> theory_contexts(const std::vector<RunCell>& cells);
+
+/// Factor above the data [low, high] on a logarithmic axis that leaves `share` of it to a legend.
+double legend_room(double low, double high, double share);
+
+/// Words as gnuplot's `word` takes them where they hold blanks.
+std::string quoted_words(const std::vector<std::string>& words);
+
 /// "minimal model", "one-layer transformer", "two-layer transformer".
 std::string model_label(std::string_view model);
 

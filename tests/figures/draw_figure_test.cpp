@@ -1,5 +1,6 @@
 #include "iclk/figures/draw_figure.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <set>
 
@@ -35,6 +36,11 @@ std::string fake_gnuplot(const TemporaryFolder& folder, const std::string& body)
   return path.string();
 }
 
+/// Whether a figure draws training runs and nothing without them.
+bool needs_runs(const FigureInfo& figure) {
+  return figure.data == DataUse::required && figure.command.starts_with("iclk sweep");
+}
+
 /// PATH for the duration of a test.
 class SearchPath {
  public:
@@ -62,17 +68,22 @@ TEST_CASE("figures: the list has unique ids and one line each", "[figures]") {
     CHECK(find_figure(figure.id).id == figure.id);
     CHECK(find_figure(figure.paper_label).id == figure.id);
   }
-  CHECK(ids == std::set<std::string_view>{"fig4", "fig5", "fig6c", "figA1a", "figA1b", "figA2", "figA3", "phase"});
+  for (const char* id : {"fig4", "fig5", "fig6c", "figA1a", "figA1b", "figA2", "figA3", "phase"})
+    CHECK(ids.contains(id));
+  for (const char* id : {"fig2b", "fig2c", "fig3a", "fig6a", "fig6b", "fig6e", "figA4", "figA5", "figA7"}) {
+    CHECK(ids.contains(id));
+  }
+  for (const char* id : {"diagonal", "survival"}) CHECK(ids.contains(id));
 }
 
 TEST_CASE("figures: names are understood as people write them", "[figures]") {
   for (const char* name : {"fig5", "5", "Fig. 5", "FIG5", "figure 5"}) CHECK(find_figure(name).id == "fig5");
   for (const char* name : {"figA2", "figa2", "A.2", "a2", "Fig. A.2", "A2"}) CHECK(find_figure(name).id == "figA2");
+  std::string ids;
+  for (const FigureInfo& figure : iclk::figures::figures()) ids += (ids.empty() ? "" : ", ") + std::string(figure.id);
   for (const char* name : {"", "fig", "7", "fig5b", "A.33"}) {
-    CHECK_THAT(
-        message_of([&] { (void)find_figure(name); }),
-        ContainsSubstring("figure: expected one of fig4, fig5, fig6c, figA1a, figA1b, figA2, figA3, phase, got \"" +
-                          std::string(name) + "\""));
+    CHECK(message_of([&] { (void)find_figure(name); }) ==
+          "figure: expected one of " + ids + ", got \"" + std::string(name) + "\"");
   }
 }
 
@@ -88,7 +99,8 @@ TEST_CASE("draw figure: every figure leaves SVG and PDF and tables and caption a
                                                                   {"figA2", "iterations"},
                                                                   {"figA3", "time"},
                                                                   {"phase", "context length"}};
-  REQUIRE(shown.size() == iclk::figures::figures().size());
+  const auto all = iclk::figures::figures();
+  REQUIRE(shown.size() + static_cast<std::size_t>(std::count_if(all.begin(), all.end(), needs_runs)) == all.size());
   for (const auto& [id, axis] : shown) {
     const DrawnFigure drawn = draw_figure(id, folder / "data", out);
     const std::string svg = read_file(drawn.svg), pdf = read_file(drawn.pdf);
@@ -143,6 +155,7 @@ TEST_CASE("draw figure: curves from elsewhere without c2 and c3 are drawn", "[fi
                "K,step,c1\n500,0,0.49\n500,100,0.3\n500,200,0.1\n500,400,0.02\n500,800,0.002\n"
                "4000,0,0.49\n4000,1e4,0.3\n4000,2e4,0.1\n4000,4e4,0.02\n4000,8e4,0.002\n");
   for (const FigureInfo& figure : iclk::figures::figures()) {
+    if (needs_runs(figure)) continue;
     const DrawnFigure drawn =
         draw_figure(figure.id, folder.path(), folder / "out", {.foreign = {.lr = 0.01, .n_items = {}}});
     CHECK(fs::file_size(drawn.svg) > 5000);

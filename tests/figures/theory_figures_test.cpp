@@ -278,8 +278,9 @@ TEST_CASE("theory figures: drawn without data and the others ask for it", "[figu
   const TemporaryFolder folder;
   for (const FigureInfo& figure : iclk::figures::figures()) {
     if (figure.data == DataUse::required) {
-      CHECK_THROWS_WITH(figure_tables(figure.id, {}), "data: expected a folder with memorization curves, got none; `" +
-                                                          std::string(figure.command) + "` makes them");
+      CHECK_THROWS_WITH(figure_tables(figure.id, {}), "data: expected a folder with " + std::string(figure.needs) +
+                                                          ", got none; `" + std::string(figure.command) +
+                                                          "` makes them");
     } else {
       const DrawnFigure drawn = draw_figure(figure.id, {}, folder / "out");
       CHECK(std::filesystem::file_size(drawn.svg) > 5000);

@@ -1,0 +1,179 @@
+#include <algorithm>
+#include <cmath>
+
+#include "figure_parts.hpp"
+#include "iclk/core/error.hpp"
+#include "iclk/core/run_info.hpp"
+#include "iclk/figures/outcome_figures.hpp"
+#include "iclk/fit/binary_threshold.hpp"
+#include "outcome_theory.hpp"
+#include "run_parts.hpp"
+
+namespace iclk::figures {
+namespace {
+
+constexpr double kMargin = 1.3;       ///< factor around the measured N
+constexpr double kItemMargin = 1.5;   ///< the same for K
+constexpr double kLegendLine = 0.05;  ///< of the axis, per line of the legend
+
+std::vector<fit::RunOutcome> outcomes_of(const RunFamily& family) {
+  std::vector<fit::RunOutcome> outcomes;
+  for (const MeasuredRun* run : family.runs) outcomes.push_back({*run->n_items, run->acquired, run->n_context});
+  return outcomes;
+}
+
+std::string exponent_text(const fit::ThresholdScaling& scaling) {
+  const Estimate& exponent = scaling.exponent.value ? scaling.exponent : scaling.two_stage.exponent;
+  return exponent.value ? format_estimate(exponent) : "not determined";
+}
+
+}  // namespace
+
+FigureTables fig6a_tables(const std::filesystem::path& data, const FigureOptions& options) {
+  validate(options);
+  MeasuredRuns found = drawn_runs("fig6a", data, options, false, [](const MeasuredRun& run) {
+    return run.n_items && run.text("labels") != "balanced-context" &&
+           run.text("labels") != "balanced-context-with-target";
+  });
+  const std::vector<RunFamily> families = largest_by_model(found.runs);
+  RunCaption caption{.runs = {},
+                     .n_left_out = found.runs.size(),
+                     .curves = {},
+                     .no_theory = {},
+                     .numbers = {},
+                     .problems = found.problems};
+
+  Table measured{.part = "",
+                 .columns = {"model", "n_context", "k_star", "k_star_low", "k_star_high", "k_above", "k_below",
+                             "n_runs", "n_acquired", "n_levels", "outcome"},
+                 .rows = {}};
+  Table fitted{.part = "fit", .columns = {"n_context", "k_star", "model"}, .rows = {}};
+  Table scaling{
+      .part = "scaling",
+      .columns = {"model", "exponent", "exponent_low", "exponent_high", "prefactor", "lack_of_fit_p", "outcome"},
+      .rows = {}};
+  std::vector<std::string> labels;
+  std::string law_label;
+  double n_low = HUGE_VAL, n_high = 0.0, k_low = HUGE_VAL, k_high = 0.0;
+  const auto take = [&](const std::optional<double>& k) {
+    if (k) k_low = std::min(k_low, *k), k_high = std::max(k_high, *k);
+  };
+  for (std::size_t f = 0; f < families.size(); ++f) {
+    const RunFamily& family = families[f];
+    caption.runs.insert(caption.runs.end(), family.runs.begin(), family.runs.end());
+    caption.n_left_out -= family.runs.size();
+    const fit::ThresholdScaling all = fit::fit_threshold_scaling(outcomes_of(family));
+    labels.push_back(model_label(family.model()));
+    for (std::size_t i = 0; i < all.contexts.size(); ++i) {
+      const auto& [n_context, fit] = all.contexts[i];
+      const Estimate& k_star = fit.k_star;
+      const bool is_point = k_star.value.has_value();
+      add_row(measured,
+              {family.model(), n_context, cell(k_star.value), is_point ? cell(k_star.low) : Cell(),
+               is_point ? cell(k_star.high) : Cell(), is_point ? Cell() : cell(k_star.low),
+               is_point ? Cell() : cell(k_star.high), static_cast<double>(fit.n_runs),
+               static_cast<double>(fit.n_acquired), static_cast<double>(fit.n_levels), std::string(name(fit.outcome))},
+              i == 0 ? 2 : 0);
+      n_low = std::min(n_low, n_context);
+      n_high = std::max(n_high, n_context);
+      for (const auto& k : {k_star.value, k_star.low, k_star.high}) take(k);
+      caption.numbers.push_back(model_label(family.model()) + ", N = " + format_number(n_context) +
+                                ": K* = " + (is_point ? format_estimate(k_star) + ", 95 % interval" : "no value") +
+                                " (" + std::string(name(fit.outcome)) + ", " + std::to_string(fit.n_acquired) + " of " +
+                                std::to_string(fit.n_runs) + " runs acquired)");
+    }
+    add_row(scaling, {family.model(), cell(all.exponent.value), cell(all.exponent.low), cell(all.exponent.high),
+                      cell(all.prefactor), cell(all.lack_of_fit_p), std::string(name(all.outcome))});
+    if (all.contexts.size() > 1) {
+      caption.numbers.push_back(model_label(family.model()) + ": exponent of K*(N) = " + exponent_text(all) +
+                                ", 95 % interval (" + std::string(name(all.outcome)) + ")");
+    }
+    if (all.exponent.value && all.prefactor) {
+      if (law_label.empty()) law_label = format_estimate(all.exponent);
+      int row = 0;
+      for (const double n : {all.contexts.front().n_context, all.contexts.back().n_context}) {
+        add_row(fitted, {n, *all.prefactor * std::pow(n, *all.exponent.value), family.model()}, row++ == 0 ? 1 : 0);
+      }
+    }
+  }
+
+  Table theory{.part = "theory",
+               .columns = {"n_context", "k_exact_loss", "k_exact_loss_low", "k_exact_loss_high", "k_finite_items",
+                           "k_flow", "k_leading"},
+               .rows = {}};
+  const RunFamily& main = families.front();
+  const std::vector<MeasuredCurve> curves =
+      curves_like(data, main.front(), options.skip_bad_files ? &caption.problems : nullptr);
+  const NetworkTheory network(curves, main.front());
+  caption.no_theory = untreated(main.front());
+  if (caption.no_theory.empty() && !network.known()) {
+    caption.no_theory = "theory: there are no memorization curves at two K or more of this network (" +
+                        network_of(main.front()) + "); `" + curve_command(main.front()) + "` makes them";
+  }
+  double axis_low = n_low / kMargin, axis_high = n_high * kMargin;
+  if (caption.no_theory.empty()) {
+    caption.curves = curves;
+    for (const double n : theory_contexts(cells_of(main))) {
+      const double n_theory = theory_context(main.front(), n);
+      const Estimate exact_loss = network.k_star(ThresholdLevel::exact_loss, n_theory);
+      const Estimate finite_items = network.k_star(ThresholdLevel::finite_items, n_theory);
+      const Estimate flow = network.k_star(ThresholdLevel::flow, n_theory);
+      const Estimate leading = network.k_star(ThresholdLevel::leading, n_theory);
+      add_row(theory, {n, cell(exact_loss.value), cell(exact_loss.low), cell(exact_loss.high), cell(finite_items.value),
+                       cell(flow.value), cell(leading.value)});
+      for (const auto& k : {exact_loss.value, finite_items.value, flow.value, leading.value}) take(k);
+    }
+    if (network.law().exponent.value) {
+      caption.numbers.push_back("nu of the curves = " + format_estimate(network.law().exponent) +
+                                ", 1/nu = " + format_rounded(1.0 / *network.law().exponent.value, 3));
+    }
+    if (theory.rows.size() > 1) {
+      const auto slope_of = [&](const char* column) -> std::string {
+        const auto first = theory.number(0, column), last = theory.number(theory.rows.size() - 1, column);
+        if (!first || !last) return "not determined";
+        return format_rounded(std::log(*last / *first) / std::log(*theory.number(theory.rows.size() - 1, "n_context") /
+                                                                  *theory.number(0, "n_context")),
+                              3);
+      };
+      caption.numbers.push_back("predicted exponent between the ends: exact loss " + slope_of("k_exact_loss") +
+                                ", Eqs. 7-8 " + slope_of("k_flow") + ", leading order " + slope_of("k_leading"));
+    }
+  }
+  if (!(k_low < k_high)) {
+    for (const MeasuredRun* run : main.runs) take(run->n_items);
+  }
+
+  const double legend_lines = 1.0 + static_cast<double>(families.size()) + (theory.rows.empty() ? 0.0 : 4.0) +
+                              (fitted.rows.empty() ? 0.0 : 1.0);
+  FigureTables figure;
+  figure.numbers.emplace_back("has_theory", !theory.rows.empty());
+  figure.numbers.emplace_back("has_fit", !fitted.rows.empty());
+  figure.numbers.emplace_back("n_models", static_cast<double>(families.size()));
+  bool has_bounds = false;
+  for (std::size_t row = 0; row < measured.rows.size(); ++row) {
+    has_bounds |= measured.number(row, "k_above") || measured.number(row, "k_below");
+  }
+  figure.numbers.emplace_back("has_bounds", has_bounds);
+  figure.texts.emplace_back("model_labels", quoted_words(labels));
+  figure.texts.emplace_back("law_label", law_label);
+  figure.tables = {std::move(measured), std::move(fitted), std::move(theory), std::move(scaling)};
+  add_log_axis(figure, "n", axis_low, axis_high);
+  add_log_axis(figure, "k", k_low / kItemMargin,
+               k_high * legend_room(k_low / kItemMargin, k_high, kLegendLine * legend_lines));
+  figure.caption = make_run_caption(
+      "fig6a: the threshold K* against context length (Fig. 6a of the paper)",
+      "K*, the number of items at which half of the training runs acquire in-context learning (95 % accuracy on novel "
+      "items), against the number of exemplars N. Points: probit threshold of the runs' outcomes, bars its 95 % "
+      "profile-likelihood interval; triangles: a bound, where all or none of the runs acquired. Grey: power law "
+      "through "
+      "all runs. Solid line and band: predicted from the memorization curves alone (as iclk predict has it), the "
+      "integral "
+      "I_K(infinity) that they reach against what half of the attention on the copy needs with the exact loss at this "
+      "N. "
+      "Dash-dotted: the same with repetitions of items at finite K and their overlap at finite D. Dashed: Eqs. 7-8. "
+      "Dotted: leading order, Eq. 13. Nothing in these lines is fitted to the runs.",
+      caption);
+  return figure;
+}
+
+}  // namespace iclk::figures
