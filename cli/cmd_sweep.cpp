@@ -195,7 +195,7 @@ std::string collected_csv(const std::vector<CollectedRun>& runs, bool has_n_item
   }
   header.insert(header.end(), settings.begin(), settings.end());
   if (has_n_items) header.emplace_back("n_items");
-  for (const char* column : {"outcome", "acquired", "time", "time_iterations", "end_iteration"})
+  for (const char* column : {"outcome", "acquired", "time", "time_iterations", "end_iteration", "attention_acquired"})
     header.emplace_back(column);
   for (const char* column : kMeasured) header.emplace_back(column);
   for (const auto& [column, key] : kAtEnd) header.emplace_back(column);
@@ -212,6 +212,9 @@ std::string collected_csv(const std::vector<CollectedRun>& runs, bool has_n_item
     if (has_n_items) csv.cell(text("items"));
     csv.cell(text("outcome")).count(row.t_icl ? 1 : 0).cell(row.time()).cell(row.time() / row.lr);
     csv.cell(row.end_iteration);
+    // A strength of attention on the copy is known of the minimal model only.
+    const bool attended = number_in(run.head, "t_attention_half").has_value();
+    csv.count(text("model") == "minimal" ? std::optional<std::uint64_t>(attended ? 1 : 0) : std::nullopt);
     for (const char* key : kMeasured) csv.cell(number_in(run.head, key));
     for (const auto& [column, key] : kAtEnd) csv.cell(number_in(run.head, key));
     csv.cell(std::string_view(run.file.string())).end_row();

@@ -20,6 +20,9 @@ void declare_context(VerbOptions& options, ContextOptions& context) {
                  "balanced (1 unless given)");
   options.count("--items", context.n_items, kItemsRule,
                 "K, to count the extra copies of the target in finite data; not counted unless given");
+  options.choice("--item-labels", context.item_labels, {"random", "balanced"},
+                 "labels of the K items: by fair coins, or exactly half of each, which is also what random ones amount "
+                 "to once the MLP has learned their imbalance; for the full models, with --items");
   options.count("--dim", context.item_dim, {.low = 1, .high = 1'000'000},
                 "dimension D of Gaussian items, to count their overlap; orthonormal unless given");
 }
@@ -34,6 +37,13 @@ theory::ContextModel context_model(const ContextOptions& context, double n_conte
     model.label_variance = *context.label_variance;
   }
   if (context.n_items) model.n_items = static_cast<double>(*context.n_items);
+  if (context.item_labels == "balanced") {
+    if (!context.n_items) throw field_error("--item-labels", "balanced needs --items");
+    if (!theory::is_full(model.model)) {
+      throw field_error("--item-labels", "balanced does not apply to the model " + context.model);
+    }
+    model.balanced_items = true;
+  }
   if (context.item_dim) model.item_dim = static_cast<double>(*context.item_dim);
   return model;
 }
@@ -41,7 +51,9 @@ theory::ContextModel context_model(const ContextOptions& context, double n_conte
 std::string described(const theory::ContextModel& context) {
   std::string text = "loss " + std::string(theory::name(context.model)) + ", N = " + format_number(context.n_context);
   if (context.label_variance < 1.0) text += ", label variance " + human(context.label_variance) + " N";
-  if (context.n_items) text += ", extra copies of K = " + format_number(*context.n_items) + " items";
+  if (context.n_items)
+    text += ", extra copies of K = " + format_number(*context.n_items) +
+            (context.balanced_items ? " items with balanced labels" : " items");
   if (context.item_dim) text += ", items of dimension " + format_number(*context.item_dim);
   return text;
 }
@@ -51,6 +63,7 @@ Json context_json(const ContextOptions& context) {
           {"context", json_count(context.n_context)},
           {"label_variance", json_number(context.label_variance)},
           {"items", json_count(context.n_items)},
+          {"item_labels", context.item_labels},
           {"dim", json_count(context.item_dim)}};
 }
 

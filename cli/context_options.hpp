@@ -17,6 +17,7 @@ struct ContextOptions {
   std::optional<std::uint64_t> n_context;
   std::optional<double> label_variance;
   std::optional<std::uint64_t> n_items;
+  std::string item_labels = "random";
   std::optional<std::uint64_t> item_dim;
 };
 void declare_context(VerbOptions& options, ContextOptions& context);
@@ -26,7 +27,7 @@ theory::ContextModel context_model(const ContextOptions& context, double n_conte
 
 /// "the exact loss (binomial), N = 100", and the settings that differ from the default.
 std::string described(const theory::ContextModel& context);
-Json context_json(const ContextOptions& context);  ///< model, context, label_variance, items, dim; null where not given
+Json context_json(const ContextOptions& context);  ///< the options' values; null where not given
 
 /// c1 and c2 as options give them, for a model: c2 = 1/2 unless given; a full model takes all logits as equal, so that
 /// another c2 than 1 - c1 contradicts it. Throws Error then.

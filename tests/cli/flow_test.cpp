@@ -114,6 +114,8 @@ TEST_CASE("flow: every option changes the answer", "[cli]") {
         with({"--beta0", "0.5"})["t_attention_half"]);
   CHECK(with({"--label-variance", "0.5"})["t_attention_half"] > t);
   CHECK(with({"--items", "40"})["t_attention_half"] < 0.6 * t);
+  CHECK(with({"--items", "40", "--item-labels", "balanced"})["t_attention_half"] >
+        1.2 * with({"--items", "40"})["t_attention_half"].get<double>());
   CHECK(with({"--dim", "20"})["t_attention_half"] != t);
   CHECK(with({"--lambda-w", "1e-2"})["t_attention_half"] > t);
   CHECK(with({"--lambda-beta", "1e-3"})["t_attention_half"] > t);
@@ -210,6 +212,9 @@ TEST_CASE("flow: bad input is refused", "[cli][errors]") {
         "closed_loop: the model leading does not contain it; gaussian, binomial and balanced-exact do\n");
   CHECK(error_of({"--context", "100", "--model", "balanced", "--label-variance", "0.5"}) ==
         "--label-variance: does not apply to the model balanced, whose contexts are all balanced\n");
+  CHECK(error_of({"--context", "100", "--item-labels", "balanced"}) == "--item-labels: balanced needs --items\n");
+  CHECK(error_of({"--context", "100", "--items", "50", "--item-labels", "balanced", "--model", "leading"}) ==
+        "--item-labels: balanced does not apply to the model leading\n");
   CHECK(error_of({"--context", "100", "--lr", "0.1"}) == "--lr: belongs to --curve, which is missing\n");
   CHECK(error_of({"--context", "100", "--curve", "a", "--logits", "b"}) == "--logits: not together with --curve\n");
   CHECK(error_of({"--context", "100", "--c1", "0.4", "--logits", "b"}) == "--c1: not together with --logits\n");

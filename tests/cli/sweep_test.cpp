@@ -72,6 +72,7 @@ TEST_CASE("sweep: run then status then collect", "[cli]") {
     if (!acquired) CHECK(table.number(row, "time") == 6);
     if (!acquired) CHECK(table.number(row, "time_iterations") == 60);
     CHECK(table.number(row, "icl_accuracy") >= 0);
+    CHECK(table.number(row, "attention_acquired") == 0);
   }
 }
 
@@ -89,6 +90,10 @@ TEST_CASE("sweep: collected runs are what the fits read", "[cli]") {
                           name.find("_k200_s1") != std::string::npos;
     const std::size_t at = text.find("# t_icl: ");
     text.replace(at, text.find('\n', at) - at, acquired ? "# t_icl: " + std::to_string(3 + ++n % 5) : "# t_icl: none");
+    // All runs of K = 200 acquire attention, which not all of them show in their accuracy.
+    const std::size_t half = text.find("# t_attention_half: ");
+    const bool attended = name.find("_k100_") == std::string::npos;
+    text.replace(half, text.find('\n', half) - half, attended ? "# t_attention_half: 3" : "# t_attention_half: none");
     folder.write("runs/" + name, text);
   }
   const ProgramRun collect = run_program({"sweep", "collect", folder / "runs", "--csv", folder / "runs.csv"});
@@ -99,6 +104,9 @@ TEST_CASE("sweep: collected runs are what the fits read", "[cli]") {
   CHECK(threshold["thresholds"][0]["n_acquired"] == 13);
   CHECK(threshold["thresholds"][0]["k_star"]["value"] > 150);
   CHECK(threshold["thresholds"][0]["k_star"]["value"] < 400);
+  const auto attention = json_of({"fit", "threshold", folder / "runs.csv", "--acquired", "attention_acquired"});
+  CHECK(attention["thresholds"][0]["n_acquired"] == 18);
+  CHECK(attention["thresholds"][0]["k_star"]["value"] < 200);
   const auto acquisition = json_of({"fit", "acquisition", folder / "runs.csv"});
   CHECK(acquisition["groups"].size() == 4);
 }

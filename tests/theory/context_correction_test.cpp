@@ -34,12 +34,13 @@ class Average {
     double weight = 0.0, labelled = 0.0, d_weight = 0.0, d_labelled = 0.0;
   };
 
-  /// One context and the one with all other labels flipped: `copies` of weight exp(beta square), then the others.
-  void add(FlowState state, double copies, double square, const Others& others) {
+  /// One context and the one with all other labels flipped: `copies` of weight exp(beta square), then the others. With
+  /// `flip` 1 the context alone: the labels of the others lean to one side.
+  void add(FlowState state, double copies, double square, const Others& others, double flip = -1.0) {
     std::array<double, 3> values{};
     const double q = copies * std::exp(state.beta * square);
     const double total = q + others.weight;
-    for (const double sign : {0.5, -0.5}) {
+    for (const double sign : {0.5, 0.5 * flip}) {
       const double x = (q + 2.0 * sign * others.labelled) / total;
       const double d_x =
           (square * q + 2.0 * sign * others.d_labelled) / total - x * (square * q + others.d_weight) / total;
@@ -73,6 +74,7 @@ void compare(const Average& average, const ContextModel& context, FlowState stat
   const auto corrected = model(context, state);
   ContextModel plain = context;
   plain.n_items.reset();
+  plain.balanced_items = false;
   plain.item_dim.reset();
   const auto uncorrected = model(plain, state);
   double largest_gap = 0.0;
@@ -116,6 +118,54 @@ TEST_CASE("context corrections: extra copies against drawn contexts", "[theory][
     }
     compare(average, {.n_context = static_cast<double>(each.n_context), .n_items = static_cast<double>(each.n_items)},
             each.state);
+  }
+}
+
+TEST_CASE("context corrections: extra copies of items with balanced labels against drawn contexts",
+          "[theory][eq4][eq21][parity]") {
+  struct Case {
+    int n_context, n_items;
+    FlowState state;
+  };
+  std::uint64_t stream = 200;
+  for (const Case& each :
+       {Case{20, 30, {1.5, 1.0}}, Case{20, 10, {1.5, 1.0}}, Case{50, 100, {3.0, 3.0}}, Case{40, 20, {1.0, 0.0}}}) {
+    INFO("N = " << each.n_context << ", K = " << each.n_items << ", w = " << each.state.w);
+    Average average;
+    Rng rng(7, RandomPurpose::test, stream++);
+    for (int context = 0; context < 60'000; ++context) {
+      // Even items have the label of the target, item 0.
+      double copies = 1.0;
+      Average::Others others;
+      for (int j = 1; j < each.n_context; ++j) {
+        const auto item = rng.below(static_cast<std::uint64_t>(each.n_items));
+        if (item == 0) {
+          copies += 1.0;
+        } else {
+          others.weight += 1.0;
+          others.labelled += item % 2 == 0 ? 1.0 : -1.0;
+        }
+      }
+      average.add(each.state, copies, 1.0, others, 1.0);
+    }
+    compare(average,
+            {.n_context = static_cast<double>(each.n_context),
+             .n_items = static_cast<double>(each.n_items),
+             .balanced_items = true},
+            each.state);
+  }
+}
+
+TEST_CASE("context corrections: further copies of items with balanced labels do not help w", "[theory][eq7][limits]") {
+  // At w = 0 the pull on w is c1 E X: further copies and the other labels cancel at beta = 0, where it is 1/N for any K.
+  for (const double k : {4.0, 20.0, 1e6}) {
+    const ContextModel context{.n_context = 30.0, .n_items = k, .balanced_items = true};
+    const FlowState velocity = theory::Landscape(context, {.signed_logits = {0.0}, .weights = {}}).velocity({0.0, 0.0});
+    REQUIRE_THAT(velocity.w, WithinRel(0.5 / 30.0, 1e-12));
+    ContextModel random = context;
+    random.balanced_items = false;
+    REQUIRE_THAT(theory::Landscape(random, {.signed_logits = {0.0}, .weights = {}}).velocity({0.0, 0.0}).w,
+                 WithinRel(0.5 / 30.0 * (1.0 + 29.0 / k), 1e-12));
   }
 }
 

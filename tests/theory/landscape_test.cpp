@@ -102,6 +102,15 @@ TEST_CASE("landscape: gradient against central differences", "[theory][eq5][eq6]
     for (const double n : {2.0, 21.0, 400.0}) contexts.push_back({.model = model, .n_context = n});
     contexts.push_back({.model = model, .n_context = 21.0, .label_variance = 0.3});
     contexts.push_back({.model = model, .n_context = 21.0, .n_items = 15.0});
+    if (theory::is_full(model)) {
+      contexts.push_back({.model = model, .n_context = 21.0, .n_items = 15.0, .balanced_items = true});
+      contexts.push_back({.model = model,
+                          .n_context = 21.0,
+                          .label_variance = 0.6,
+                          .n_items = 15.0,
+                          .balanced_items = true,
+                          .item_dim = 40.0});
+    }
     contexts.push_back({.model = model, .n_context = 21.0, .item_dim = 40.0});
     contexts.push_back({.model = model, .n_context = 21.0, .label_variance = 0.6, .n_items = 15.0, .item_dim = 40.0});
   }
@@ -202,6 +211,9 @@ TEST_CASE("landscape: bad input is named", "[theory][errors]") {
   REQUIRE_THROWS_WITH(with({.n_items = 1.0}), "n_items: expected a number of at least 2, got 1");
   REQUIRE_THROWS_WITH(with({.model = LossModel::leading, .n_context = 2.5, .n_items = 10.0}),
                       "context: expected a whole number in [2, 1e6], got 2.5");
+  REQUIRE_THROWS_WITH(with({.balanced_items = true}), "balanced_items: needs n_items");
+  REQUIRE_THROWS_WITH(with({.model = LossModel::leading, .n_items = 10.0, .balanced_items = true}),
+                      "balanced_items: needs a full model, got leading");
   REQUIRE_THROWS_WITH(with({.item_dim = 0.5}), "item_dim: expected a number of at least 1, got 0.5");
   REQUIRE_THROWS_WITH(theory::quadratic_loss({}, 1, 0.5, 0.5, 0.7), "context: expected a number of at least 2, got 1");
   REQUIRE_THROWS_WITH(theory::balanced_loss({}, 1, 0.5, 0.7), "context: expected a number of at least 2, got 1");

@@ -220,7 +220,9 @@ class Run {
     if (options_.run_to_t_max || next_time_ < options_.times.size()) return false;
     if (options_.lambda_beta > 0.0 || context_.item_dim) return false;
     const bool balanced = context_.model == LossModel::balanced || context_.model == LossModel::balanced_exact;
-    const double pull = balanced ? 1.0 : 1.0 - context_.label_variance;
+    // Balanced items pull by (q - 1)(1 + r) + v, r = (N - 1)/K, where the other terms have the factor 1 + r.
+    const double more = context_.balanced_items ? (context_.n_context - 1.0) / *context_.n_items : 0.0;
+    const double pull = balanced ? 1.0 : 1.0 - context_.label_variance / (1.0 + more);
     return y[0] < 0.0 && std::exp(y[1]) < 1e-3 * pull;
   }
 

@@ -147,10 +147,13 @@ void ContextAverage::make_groups() {
       const double share = boost::math::pdf(copies, m);
       if (share < kNegligible * largest) return false;
       const double others = n - m;
-      const double variance = others * (1.0 + std::max(0.0, others - 1.0) / (k - 1.0));
+      const double label = context_.balanced_items ? -1.0 / (k - 1.0) : 0.0;  // of each other token, on average
+      const double variance = context_.balanced_items ? others * (1.0 - label * label)
+                                                      : others * (1.0 + std::max(0.0, others - 1.0) / (k - 1.0));
       by_copies.push_back({.share = share,
                            .log_copies = std::log1p(m),
                            .others = others,
+                           .mean_sum = others * label,
                            .widening = std::sqrt(variance / n),
                            .square = 1.0});
       return true;
@@ -158,7 +161,8 @@ void ContextAverage::make_groups() {
     for (double m = mode; m >= 0.0 && add(m); m -= 1.0) continue;
     for (double m = mode + 1.0; m <= n && add(m); m += 1.0) continue;
   } else {
-    by_copies.push_back({.share = 1.0, .log_copies = 0.0, .others = n, .widening = 1.0, .square = 1.0});
+    by_copies.push_back(
+        {.share = 1.0, .log_copies = 0.0, .others = n, .mean_sum = 0.0, .widening = 1.0, .square = 1.0});
   }
   if (!context_.item_dim) {
     groups_ = by_copies;
@@ -197,6 +201,7 @@ ContextAverage::Attention ContextAverage::attention(const Group& group, double b
     result.on_copies = q / (q + group.others);
     result.on_other = 1.0 / (q + group.others);
   }
+  result.mean_x = result.on_copies + result.on_other * group.mean_sum;
   result.width = sigma * result.on_other;
   result.log_slope = group.square - bend;
   result.width_slope = bend * result.width;
@@ -235,7 +240,7 @@ Descent ContextAverage::descent(FlowState state, std::span<const double> logits,
     const Attention at = attention(group, state.beta);
     if (random_share_ > 0.0) {
       const Lattice values = lattice(state.w * at.width, storage);
-      const double base = state.w * (at.on_copies + at.width * values.first);
+      const double base = state.w * (at.mean_x + at.width * values.first);
       const double step = state.w * at.width * values.spacing;
       Moments mean;
       for (std::size_t j = 0; j < logits.size(); ++j) {
@@ -245,10 +250,11 @@ Descent ContextAverage::descent(FlowState state, std::span<const double> logits,
         mean.first += weights[j] * moments.first;
       }
       const double share = group.share * random_share_;
-      result.w += share * (at.on_copies * mean.zeroth + at.width * mean.first);
-      // dX/dbeta = (d ln Q/d beta) a (b n - b sigma S) + b sigma' S.
+      result.w += share * (at.mean_x * mean.zeroth + at.width * mean.first);
+      // dX/dbeta = (d ln Q/d beta) a (b n - b mean - b sigma S) + b sigma' S.
       result.beta += share * state.w *
-                     (at.log_slope * at.on_copies * (at.on_other * group.others * mean.zeroth - at.width * mean.first) +
+                     (at.log_slope * at.on_copies *
+                          (at.on_other * (group.others - group.mean_sum) * mean.zeroth - at.width * mean.first) +
                       at.width_slope * mean.first);
       result.wrong += share * mean.zeroth;
       result.size += share * (at.on_copies + at.width * std::sqrt(group.others)) * mean.zeroth;
@@ -277,7 +283,7 @@ double ContextAverage::loss(FlowState state, std::span<const double> logits, std
     double balanced = 0.0;
     if (random_share_ > 0.0) {
       const Lattice values = lattice(state.w * at.width, storage);
-      const double base = state.w * (at.on_copies + at.width * values.first);
+      const double base = state.w * (at.mean_x + at.width * values.first);
       const double step = state.w * at.width * values.spacing;
       for (std::size_t j = 0; j < logits.size(); ++j) {
         double sum = 0.0;
@@ -301,7 +307,7 @@ double ContextAverage::mean_x(FlowState state) const {
   double mean = 0.0;
   for (const Group& group : groups_) {
     const Attention at = attention(group, state.beta);
-    mean += group.share * (random_share_ * at.on_copies + (1.0 - random_share_) * at.balanced_x);
+    mean += group.share * (random_share_ * at.mean_x + (1.0 - random_share_) * at.balanced_x);
   }
   return mean;
 }

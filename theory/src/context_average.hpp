@@ -38,6 +38,7 @@ class ContextAverage {
     double share = 1.0;       ///< of all contexts
     double log_copies = 0.0;  ///< ln(1 + m)
     double others = 0.0;      ///< n = N - 1 - m
+    double mean_sum = 0.0;    ///< mean of S
     double widening = 1.0;    ///< sd of S over that of the lattice, at beta = 0
     double square = 1.0;      ///< r = |x|^2
   };
@@ -45,6 +46,7 @@ class ContextAverage {
   struct Attention {
     double on_copies = 0.0;       ///< a = Q/D
     double on_other = 0.0;        ///< b = 1/D
+    double mean_x = 0.0;          ///< a + b times the mean of S
     double width = 0.0;           ///< b sigma, the step of X per unit of S
     double log_slope = 0.0;       ///< d ln Q/d beta
     double width_slope = 0.0;     ///< d sigma/d beta, times b

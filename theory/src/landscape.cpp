@@ -77,6 +77,10 @@ void validate(const ContextModel& context) {
     require(*context.n_items >= 2.0 && std::isfinite(*context.n_items), "n_items", "a number of at least 2",
             *context.n_items);
   }
+  if (context.balanced_items && (!context.n_items || !is_full(context.model))) {
+    throw field_error("balanced_items", context.n_items ? "needs a full model, got " + std::string(name(context.model))
+                                                        : std::string("needs n_items"));
+  }
   if (context.item_dim) {
     require(*context.item_dim >= 1.0 && std::isfinite(*context.item_dim), "item_dim", "a number of at least 1",
             *context.item_dim);

@@ -46,6 +46,7 @@ struct ContextModel {
   /// [0, 1]; 1 for random labels, and not used by the two balanced models.
   double label_variance = 1.0;
   std::optional<double> n_items = {};   ///< K, if the extra copies in finite data shall count; >= 2
+  bool balanced_items = false;          ///< exactly half of the K items have each label; full models, with n_items
   std::optional<double> item_dim = {};  ///< d, if the overlap of Gaussian items N(0, 1/d) shall count; >= 1
 };
 void validate(const ContextModel& context);  ///< throws Error naming the bad field
@@ -69,6 +70,9 @@ class ContextAverage;
 /// Finite K: the number m of further copies of the target is Binomial(N - 1, 1/K), and repetitions among the others
 /// widen S, so that X = ((1 + m) q + S_m)/((1 + m) q + N - 1 - m) with var S_m = n (1 + (n - 1)/(K - 1)),
 /// n = N - 1 - m. Near the start everything is faster by the factor 1 + (N - 1)/K, which the leading models use.
+/// With balanced_items each other item has the target's label a little less often than not: S_m has the mean
+/// -n/(K - 1), and the variance n (1 - 1/(K - 1)^2). Summed over m the signal is q + (q - 1)(N - 1)/K: further copies
+/// help beta, but not w. A network that has learned the share of each label by its bias is in the same position.
 ///
 /// Finite d: with r = |x|^2 of the target, chi-squared, the copy has the weight exp(beta r) and the others
 /// exp(beta^2 r/(2 d)) on average, with a spread that widens S by another exp(beta^2 r/(2 d)). Near the start the signal
