@@ -115,7 +115,7 @@ TEST_CASE("flow: every option changes the answer", "[cli]") {
   CHECK(with({"--label-variance", "0.5"})["t_attention_half"] > t);
   CHECK(with({"--items", "40"})["t_attention_half"] < 0.6 * t);
   CHECK(with({"--items", "40", "--item-labels", "balanced"})["t_attention_half"] >
-        1.2 * with({"--items", "40"})["t_attention_half"].get<double>());
+        1.15 * with({"--items", "40"})["t_attention_half"].get<double>());
   CHECK(with({"--dim", "20"})["t_attention_half"] != t);
   CHECK(with({"--lambda-w", "1e-2"})["t_attention_half"] > t);
   CHECK(with({"--lambda-beta", "1e-3"})["t_attention_half"] > t);

@@ -101,6 +101,8 @@ TEST_CASE("landscape: every option changes the answer", "[cli]") {
   }
   CHECK(loss({"--context", "30", "--label-variance", "0.5"}) != base);
   CHECK(loss({"--context", "30", "--items", "20"}) < base);
+  CHECK(loss({"--context", "30", "--items", "20", "--item-labels", "balanced"}) >
+        loss({"--context", "30", "--items", "20"}));
   CHECK(loss({"--context", "30", "--dim", "10"}) != base);
   CHECK(loss({"--context", "30", "--c1", "0.3"}) < base);
   CHECK(loss({"--context", "30", "--model", "leading", "--c2", "1"}) > loss({"--context", "30", "--model", "leading"}));
