@@ -9,6 +9,7 @@
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
 #include "iclk/figures/outcome_figures.hpp"
+#include "iclk/figures/trajectory_figures.hpp"
 
 namespace iclk::figures {
 namespace {
@@ -54,6 +55,17 @@ constexpr std::string_view kOneLayerCommand =
 constexpr std::string_view kTwoLayerRuns = "runs with K infinite of the two-layer transformer";
 constexpr std::string_view kTwoLayerCommand =
     "iclk sweep run figures/data/experiments/two_layer_infinite.toml --out DIR";
+constexpr std::string_view kRunsOneLayer = "measured runs of the one-layer transformer";
+constexpr std::string_view kRunsMinimal =
+    "measured runs of the minimal model; memorization curves of its network for theory";
+constexpr std::string_view kFadingOneLayer = "measured runs of the one-layer transformer that lose ICL again";
+constexpr std::string_view kFadingMinimal =
+    "measured runs of the minimal model that lose ICL again; memorization curves of its network for theory";
+constexpr std::string_view kAcquireOneLayer =
+    "iclk sweep run figures/data/experiments/one_layer_infinite.toml --out DIR";
+constexpr std::string_view kFadeOneLayer =
+    "iclk sweep run figures/data/experiments/one_layer_transience.toml --out DIR";
+constexpr std::string_view kFadeMinimal = "iclk sweep run figures/data/experiments/minimal_transience.toml --out DIR";
 
 constexpr double kOneColumn = 3.4, kTwoColumns = 7.0;  ///< [inch], as journals set them
 
@@ -70,12 +82,36 @@ const std::array kEntries = {
                 .height = 2.8,
                 .script = scripts::accuracy_by_items,
                 .tables = fig2c_tables},
+    FigureEntry{.info = {"fig2d", "2d", "abrupt acquisition: ICL accuracy against SGD steps, one-layer transformer",
+                         kRunsOneLayer, DataUse::required, kAcquireOneLayer},
+                .width = kOneColumn,
+                .height = 2.6,
+                .script = scripts::accuracy_curves,
+                .tables = fig2d_tables},
+    FigureEntry{.info = {"fig2e", "2e", "transience: ICL and IWL accuracy against SGD steps, one-layer transformer",
+                         kFadingOneLayer, DataUse::required, kFadeOneLayer},
+                .width = kOneColumn,
+                .height = 2.6,
+                .script = scripts::transience_curves,
+                .tables = fig2e_tables},
     FigureEntry{.info = {"fig3a", "3a", "ICL and IWL accuracy against K, minimal model", kMinimalRuns,
                          DataUse::required, kThresholdCommand},
                 .width = kOneColumn,
                 .height = 2.8,
                 .script = scripts::accuracy_by_items,
                 .tables = fig3a_tables},
+    FigureEntry{.info = {"fig3b", "3b", "abrupt acquisition: ICL accuracy against SGD steps, minimal model",
+                         kRunsMinimal, DataUse::required, kInfiniteCommand},
+                .width = kOneColumn,
+                .height = 2.6,
+                .script = scripts::accuracy_curves,
+                .tables = fig3b_tables},
+    FigureEntry{.info = {"fig3c", "3c", "transience: ICL and IWL accuracy against SGD steps, minimal model",
+                         kFadingMinimal, DataUse::required, kFadeMinimal},
+                .width = kOneColumn,
+                .height = 2.6,
+                .script = scripts::transience_curves,
+                .tables = fig3c_tables},
     FigureEntry{.info = {"fig4", "4", "loss landscape with gradient flow on it", kNothing, DataUse::unused, ""},
                 .width = kTwoColumns,
                 .height = 2.6,
@@ -105,6 +141,14 @@ const std::array kEntries = {
                 .height = 3.4,
                 .script = scripts::fig6c_bimodality,
                 .tables = fig6c_folder_tables},
+    FigureEntry{
+        .info = {"fig6d", "6d", "ICL loss against IWL loss after acquisition",
+                 "measured runs that lose ICL again; memorization curves of their network for one line of theory",
+                 DataUse::required, kFadeMinimal},
+        .width = kTwoColumns,
+        .height = 3.2,
+        .script = scripts::fig6d_losses,
+        .tables = fig6d_tables},
     FigureEntry{.info = {"fig6e", "6e", "share of runs that acquire, random and balanced contexts", kBalancedRuns,
                          DataUse::required, kBalancedCommand},
                 .width = kOneColumn,
@@ -145,24 +189,52 @@ const std::array kEntries = {
                 .height = 3.4,
                 .script = scripts::fig6b_time_scaling,
                 .tables = figA5_tables},
+    FigureEntry{.info = {"figA6", "A.6", "when ICL fades, against the decay of attention",
+                         "runs at several decays of attention; memorization curves of the minimal model's for theory",
+                         DataUse::required, kFadeMinimal},
+                .width = kTwoColumns,
+                .height = 3.3,
+                .script = scripts::figA6_fade_times,
+                .tables = figA6_tables},
     FigureEntry{.info = {"figA7", "A.7", "ICL accuracy against K for each N, with sigmoids", kThresholdRuns,
                          DataUse::required, kThresholdCommand},
                 .width = kTwoColumns,
                 .height = 3.8,
                 .script = scripts::figA7_sigmoids,
                 .tables = figA7_tables},
+    FigureEntry{.info = {"figA8", "A.8", "ICL accuracy against SGD steps on balanced contexts",
+                         "measured runs on balanced contexts", DataUse::required, kBalancedCommand},
+                .width = kOneColumn,
+                .height = 2.6,
+                .script = scripts::accuracy_curves,
+                .tables = figA8_tables},
+    FigureEntry{
+        .info = {"attention", "attention", "measured beta(t), w(t) on the theory's trajectory (not in the paper)",
+                 kRunsMinimal, DataUse::required, kInfiniteCommand},
+        .width = kTwoColumns,
+        .height = 2.6,
+        .script = scripts::attention_course,
+        .tables = attention_tables},
     FigureEntry{.info = {"diagonal", "diagonal", "predicted against measured K* and t_ICL (not in the paper)",
                          kOutcomeRuns, DataUse::required, kThresholdCommand},
                 .width = kTwoColumns,
                 .height = 3.3,
                 .script = scripts::diagonal,
                 .tables = diagonal_tables},
+    FigureEntry{
+        .info = {"fade", "fade", "closed-loop transience: w(t) with w_tr, fade time over lambda_w (not in the paper)",
+                 "memorization curves; runs of the minimal model at several lambda_w, or none", DataUse::required,
+                 kFadeMinimal},
+        .width = kTwoColumns,
+        .height = 2.7,
+        .script = scripts::fade_closed_loop,
+        .tables = fade_tables},
     FigureEntry{.info = {"phase", "phase", "P(in-context learning) in N and K (not in the paper)", kMaybeCurves,
                          DataUse::optional, kTrain},
                 .width = kOneColumn,
                 .height = 3.2,
                 .script = scripts::phase_diagram,
-                .tables = from_curves<phase_tables>},
+                .tables = phase_of_runs_tables},
     FigureEntry{.info = {"survival", "survival", "share of runs not yet acquired against t (not in the paper)",
                          kInfiniteRuns, DataUse::required, kInfiniteCommand},
                 .width = kOneColumn,

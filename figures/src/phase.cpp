@@ -7,6 +7,7 @@
 #include "figure_parts.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
+#include "iclk/figures/trajectory_figures.hpp"
 #include "iclk/fit/memorization_law.hpp"
 #include "iclk/fit/power_law.hpp"
 #include "iclk/theory/acquisition_time.hpp"
@@ -14,6 +15,9 @@
 #include "iclk/theory/memorization_family.hpp"
 #include "iclk/theory/seed_ensemble.hpp"
 #include "iclk/theory/threshold.hpp"
+#include "run_course.hpp"
+#include "run_parts.hpp"
+#include "run_series.hpp"
 
 namespace iclk::figures {
 namespace {
@@ -241,11 +245,37 @@ std::optional<double> exact_loss_excess(double n_context, const theory::StartDis
   return flow.attention_half->time - blow_up;
 }
 
-}  // namespace
+/// The share of the runs that acquired at every N and K.
+Table outcome_table(const RunList& runs) {
+  Table table{
+      .part = "runs", .columns = {"n_context", "n_items", "n_runs", "n_acquired", "share", "shade"}, .rows = {}};
+  constexpr std::array<std::string_view, 2> free = {"iterations", "test_sequences"};
+  for (const RunList& list : runs_by_settings(runs, free)) {
+    const auto n_acquired = static_cast<double>(
+        std::count_if(list.begin(), list.end(), [](const MeasuredRun* run) { return run->acquired; }));
+    const double share = n_acquired / static_cast<double>(list.size());
+    // The shade of the diagram at this share: how many of its steps lie below.
+    const auto shade = std::count_if(kShares.begin(), kShares.end(), [&](int step) { return step <= 100.0 * share; });
+    add_row(table, {list.front()->n_context, *list.front()->n_items, static_cast<double>(list.size()), n_acquired,
+                    share, static_cast<double>(shade)});
+  }
+  return table;
+}
 
-FigureTables phase_tables(std::span<const MeasuredCurve> curves, const FigureOptions& options) {
+FigureTables diagram(std::span<const MeasuredCurve> curves, const RunList& runs, const FigureOptions& options,
+                     const std::vector<std::string>& problems = {}) {
   validate(options);
   const theory::StartDistribution start = start_of(options);
+  Table outcomes = outcome_table(runs);
+  double context_low = kContextLow, context_high = kContextHigh, items_low = HUGE_VAL, items_high = 0.0;
+  for (const MeasuredRun* run : runs) {
+    context_low = std::min(context_low, std::floor(0.8 * run->n_context));
+    context_high = std::max(context_high, std::ceil(1.25 * run->n_context));
+    items_low = std::min(items_low, *run->n_items / 1.25);
+    items_high = std::max(items_high, *run->n_items * 1.25);
+  }
+  context_low = std::max(2.0, context_low);
+  if (!runs.empty()) context_high = std::min(context_high, std::round(2.5 * runs.back()->n_context));
   const Memorization memorization = curves.empty() ? law_memorization(start) : measured_memorization(curves, start);
 
   Table boundaries{.part = "", .columns = {"n_context"}, .rows = {}};
@@ -259,7 +289,7 @@ FigureTables phase_tables(std::span<const MeasuredCurve> curves, const FigureOpt
   };
   for (int i = 0; i < kContexts; ++i) {
     const double n_context =
-        std::round(kContextLow * std::pow(kContextHigh / kContextLow, static_cast<double>(i) / (kContexts - 1)));
+        std::round(context_low * std::pow(context_high / context_low, static_cast<double>(i) / (kContexts - 1)));
     const Column column = memorization.column(n_context, exact_loss_excess(n_context, start));
     std::vector<Cell> row = {n_context};
     for (const Boundary& boundary : column.shares) row.push_back(cell(boundary.n_items));
@@ -299,9 +329,11 @@ FigureTables phase_tables(std::span<const MeasuredCurve> curves, const FigureOpt
                     (at_named.leading ? ", by Eq. 13 at K = " + format_rounded(*at_named.leading, 4) : std::string()));
 
   FigureTables figure;
-  figure.tables = {std::move(boundaries), std::move(probability), std::move(measured)};
-  add_log_axis(figure, "n", kContextLow, kContextHigh);
-  add_log_axis(figure, "k", memorization.items_low, memorization.items_high);
+  figure.tables = {std::move(boundaries), std::move(probability), std::move(measured), std::move(outcomes)};
+  add_log_axis(figure, "n", context_low, context_high);
+  add_log_axis(figure, "k", std::min(items_low, memorization.items_low), std::max(items_high, memorization.items_high));
+  figure.numbers.emplace_back("k_known", memorization.items_high);
+  figure.numbers.emplace_back("has_runs", runs.empty() ? 0.0 : 1.0);
   figure.numbers.emplace_back("has_spread", start.beta0_sd > 0.0 || start.w0_sd > 0.0);
   figure.texts.emplace_back("spread_label", format_rounded(options.beta0_sd, 3));
   const std::string title = "phase: where in-context learning comes first (not in the paper)";
@@ -309,7 +341,18 @@ FigureTables phase_tables(std::span<const MeasuredCurve> curves, const FigureOpt
       "Share of seeds that acquire in-context learning before the data are memorized, against context length N and "
       "number of items K. Shades: steps at 1, 5, 10, 25, 50, 75, 90, 95 and 99 %; solid line: 50 %. Dashed: K* of "
       "Eq. 13. Dotted: the mean start with the exact loss instead of Eqs. 7-8.";
-  if (curves.empty()) {
+  if (!runs.empty()) {
+    numbers.push_back("start of the diagram, that of the runs: beta0 = " + format_number(options.beta0) + " (sd " +
+                      format_number(options.beta0_sd) + "), w0 = " + format_number(options.w0) + " (sd " +
+                      format_number(options.w0_sd) + ")");
+    figure.caption = make_run_caption(
+        title,
+        words +
+            " Circles: runs of the minimal model, filled with the shade of their share that acquires. Theory from the "
+            "measured c1(t), c2(t) of their network at each K (ticks on the right), interpolated between them and not "
+            "continued beyond; the dashed line from the power law through I_K(infinity).",
+        {.runs = runs, .n_left_out = 0, .curves = curves, .no_theory = {}, .numbers = numbers, .problems = problems});
+  } else if (curves.empty()) {
     figure.caption = make_theory_caption(
         title, words,
         "I_K(infinity) = " + format_number(kLaw.prefactor) + " K^" + format_number(kLaw.nu) +
@@ -327,6 +370,43 @@ FigureTables phase_tables(std::span<const MeasuredCurve> curves, const FigureOpt
         curves, numbers);
   }
   return figure;
+}
+
+}  // namespace
+
+FigureTables phase_tables(std::span<const MeasuredCurve> curves, const FigureOptions& options) {
+  return diagram(curves, {}, options);
+}
+
+FigureTables phase_of_runs_tables(const std::filesystem::path& data, const FigureOptions& options) {
+  if (data.empty()) return diagram({}, {}, options);
+  MeasuredRuns folder = read_run_folder(data, {.trajectories = false, .skip_bad_files = options.skip_bad_files});
+  RunList candidates;
+  for (const MeasuredRun* run : runs_of_model(folder, "minimal")) {
+    if (run->n_items && has_random_labels(*run)) candidates.push_back(run);
+  }
+  constexpr std::array<std::string_view, 2> free = {"items", "context"};
+  std::vector<RunList> series = runs_by_settings(candidates, free);
+  std::stable_sort(series.begin(), series.end(), [](const RunList& a, const RunList& b) {
+    const auto rank = [](const RunList& runs) { return std::pair(runs_by_settings(runs).size(), runs.size()); };
+    return rank(a) > rank(b);
+  });
+  for (const RunList& runs : series) {
+    // Where in-context learning is worth its decay, a diagram without one is another.
+    if (decay_of(*runs.front()) > 1e-8 || runs.front()->number("lambda_beta").value_or(0.0) > 1e-8) continue;
+    const NetworkCurves network(data, *runs.front(), options, folder);
+    if (network.curves.empty() || levels_of(network.curves).size() < 2) continue;
+    const MeasuredRun& first = *runs.front();
+    FigureOptions of_runs = options;
+    of_runs.n_context = first.n_context;
+    for (const auto& [key, field] :
+         {std::pair{"beta0", &FigureOptions::beta0}, std::pair{"w0", &FigureOptions::w0},
+          std::pair{"beta0_sd", &FigureOptions::beta0_sd}, std::pair{"w0_sd", &FigureOptions::w0_sd}}) {
+      of_runs.*field = first.number(key).value_or(0.0);
+    }
+    return diagram(network.curves, runs, of_runs, folder.problems);
+  }
+  return diagram(read_curve_folder(data, options.foreign), {}, options);
 }
 
 }  // namespace iclk::figures

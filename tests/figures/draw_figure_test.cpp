@@ -73,7 +73,8 @@ TEST_CASE("figures: the list has unique ids and one line each", "[figures]") {
   for (const char* id : {"fig2b", "fig2c", "fig3a", "fig6a", "fig6b", "fig6e", "figA4", "figA5", "figA7"}) {
     CHECK(ids.contains(id));
   }
-  for (const char* id : {"diagonal", "survival"}) CHECK(ids.contains(id));
+  for (const char* id : {"fig2d", "fig2e", "fig3b", "fig3c", "fig6d", "figA6", "figA8"}) CHECK(ids.contains(id));
+  for (const char* id : {"diagonal", "survival", "fade", "attention"}) CHECK(ids.contains(id));
 }
 
 TEST_CASE("figures: names are understood as people write them", "[figures]") {
