@@ -103,7 +103,8 @@ Action declare_figure(VerbOptions& options) {
                  "spread of w0 over seeds, in the same figures");
   options.number("--lr", input->lr, positive_number(),
                  "learning rate of curves that count SGD steps and do not say it");
-  options.count("--items", input->n_items, kItemsRule, "K of curve files that do not say it");
+  options.count("--items", input->n_items, kItemsRule,
+                "K of curve files that do not say it, neither in a column nor in their name (K500.csv)");
   declare_destinations(options, input->destinations);
   options.example("iclk figure fig5 --data runs --out figures", "the memorization law from your own curves");
   options.example("iclk figure figA1b --beta0-sd 0.5 --out figures", "theory alone");

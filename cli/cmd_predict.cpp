@@ -1,22 +1,15 @@
 #include <algorithm>
 #include <cmath>
-#include <iterator>
-#include <map>
 #include <memory>
-#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "attention_point.hpp"
 #include "curve_files.hpp"
-#include "iclk/core/curve_file.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
-#include "iclk/fit/memorization_law.hpp"
-#include "iclk/fit/power_law_bootstrap.hpp"
-#include "iclk/theory/acquisition_time.hpp"
-#include "iclk/theory/attention_flow.hpp"
+#include "iclk/figures/prediction.hpp"
 #include "iclk/theory/threshold.hpp"
 #include "output.hpp"
 #include "power_extras.hpp"
@@ -24,6 +17,10 @@
 
 namespace iclk::cli {
 namespace {
+
+using figures::LocalExponent;
+using figures::PredictedCurve;
+using figures::Prediction;
 
 struct PredictInput {
   std::vector<std::string> files;
@@ -36,172 +33,11 @@ struct PredictInput {
   Destinations destinations;
 };
 
-struct PredictedCurve {
-  MeasuredCurve curve;
-  theory::CurvePrediction prediction;
-  Estimate joint_infinity;  ///< I_K(infinity) with the tail that the curves of all K share; empty without a law
-
-  std::optional<double> t_icl_iterations() const {
-    if (!prediction.t_icl || !curve.lr) return std::nullopt;
-    return *prediction.t_icl / *curve.lr;
-  }
-};
-
-/// Exponent between two neighbouring K.
-struct LocalExponent {
-  double n_items_low = 0.0;
-  double n_items_high = 0.0;
-  double nu = 0.0;
-};
-
-struct Prediction {
-  std::vector<PredictedCurve> curves;
-  std::optional<fit::MemorizationLawFit> law;
-  std::string no_law;  ///< why there is no law
-  std::size_t n_law_curves = 0;
-  std::optional<fit::PowerLawBootstrap> bootstrap;
-  std::vector<LocalExponent> local_exponents;  ///< where they drift, the law is not straight
-  double x_leading = 0.0;
-  double x_undamped = 0.0;
-  double x_exact = 0.0;
-  std::optional<double> t_full_loss;  ///< time to attention 1/2 with the exact loss and an MLP that never memorizes
-  theory::Threshold threshold;
-  Estimate k_star_leading;
-  std::optional<double> finite_n_excess;  ///< I_K that the full loss needs beyond Eqs. 7-8, see find_threshold
-  Estimate k_star_full_loss;
-  std::vector<std::string> warnings;
-};
-
-/// c2 of an untrained network, whose logits are all zero: the constant for which the closed forms are given.
-constexpr double kUntrainedC2 = 0.5;
-
-/// From the means of ln I_K(inf) over the runs at each K.
-std::vector<LocalExponent> local_exponents(std::span<const PredictedCurve> curves) {
-  struct Sum {
-    double log_integral = 0.0;
-    double n_runs = 0.0;
-  };
-  std::map<std::uint64_t, Sum> levels;
-  for (const PredictedCurve& each : curves) {
-    if (!each.curve.n_items || !each.joint_infinity.value) continue;
-    Sum& level = levels[*each.curve.n_items];
-    level.log_integral += std::log(*each.joint_infinity.value);
-    level.n_runs += 1.0;
-  }
-  std::vector<LocalExponent> exponents;
-  for (auto low = levels.begin(); low != levels.end() && std::next(low) != levels.end(); ++low) {
-    const auto high = std::next(low);
-    const auto k_low = static_cast<double>(low->first);
-    const auto k_high = static_cast<double>(high->first);
-    const double rise = high->second.log_integral / high->second.n_runs - low->second.log_integral / low->second.n_runs;
-    exponents.push_back({k_low, k_high, rise / std::log(k_high / k_low)});
-  }
-  return exponents;
-}
-
-void find_law(const BootstrapInput& bootstrap, Prediction& result) {
-  std::vector<fit::TruncatedCurve> points;
-  std::vector<std::uint64_t> levels;
-  std::vector<PredictedCurve*> used;
-  for (PredictedCurve& each : result.curves) {
-    if (!each.curve.n_items) continue;
-    used.push_back(&each);
-    points.push_back(
-        {static_cast<double>(*each.curve.n_items), each.curve.curves.c1, each.prediction.integral.infinity});
-    levels.push_back(*each.curve.n_items);
-  }
-  std::sort(levels.begin(), levels.end());
-  levels.erase(std::unique(levels.begin(), levels.end()), levels.end());
-  if (levels.size() < 2) {
-    result.no_law = points.empty() ? "no curve says its number of items (--items)" : "the curves have only one K";
-    return;
-  }
-  result.n_law_curves = points.size();
-  result.law = fit::fit_memorization_law(points);
-  for (std::size_t i = 0; i < used.size(); ++i) used[i]->joint_infinity = result.law->infinity[i];
-  result.local_exponents = local_exponents(result.curves);
-  const std::vector<std::string>& warnings = result.law->warnings;
-  result.warnings.insert(result.warnings.end(), warnings.begin(), warnings.end());
-  if (bootstrap.n_resamples) {
-    result.bootstrap = fit::bootstrap_memorization_law(points, *result.law, {}, bootstrap_options(bootstrap));
-    for (const std::string& warning : result.bootstrap->warnings) result.warnings.push_back("bootstrap: " + warning);
-  }
-}
-
-void find_threshold(Prediction& result) {
-  std::vector<theory::ThresholdPoint> points;
-  for (const PredictedCurve& each : result.curves) {
-    if (!each.curve.n_items) continue;
-    const Estimate& alone = each.prediction.integral.infinity;
-    points.push_back({.n_items = static_cast<double>(*each.curve.n_items),
-                      .i_infinity = each.joint_infinity.value ? each.joint_infinity : alone,
-                      .required_integral = each.prediction.required_integral});
-  }
-  result.threshold = theory::threshold_from_curves(points);
-  if (result.threshold.outcome == theory::ThresholdOutcome::extrapolated) {
-    result.warnings.emplace_back("K* lies outside the measured K: it is extrapolated with the local slope");
-  }
-  if (result.law && result.law->law.exponent.value && std::isfinite(result.x_leading)) {
-    result.k_star_leading = fit::x_at(result.law->law, result.x_leading);
-  }
-  // Eqs. 7-8 hold for N -> infinity. The exact loss of an MLP that never memorizes needs more before attention reaches
-  // 1/2, an amount that hardly depends on N (docs/equations.md, Eq. 21); at c1 = 1/2 the integral is the time itself.
-  // We add the same amount to what each curve needs.
-  if (result.t_full_loss) {
-    result.finite_n_excess = *result.t_full_loss - result.x_exact;
-    for (theory::ThresholdPoint& point : points) point.required_integral += *result.finite_n_excess;
-    result.k_star_full_loss = theory::threshold_from_curves(points).k_star;
-  }
-}
-
-void add_curve_warnings(Prediction& result) {
-  std::size_t closures = 0;
-  std::size_t unresolved = 0;
-  std::size_t undecided = 0;
-  std::size_t extrapolated = 0;
-  for (const PredictedCurve& each : result.curves) {
-    closures += each.curve.curves.c2_is_closure ? 1 : 0;
-    unresolved += each.prediction.integral.tail == theory::TailModel::unresolved ? 1 : 0;
-    undecided += each.prediction.verdict == theory::Verdict::undecided ? 1 : 0;
-    extrapolated += each.prediction.t_icl_extrapolated ? 1 : 0;
-  }
-  const auto of_all = [&](std::size_t n) {
-    return std::to_string(n) + " of " + std::to_string(result.curves.size()) +
-           (result.curves.size() == 1 ? " curve" : " curves");
-  };
-  if (closures > 0) result.warnings.push_back("no c2 in " + of_all(closures) + ": the closure c2 = 1 - c1 is used");
-  if (unresolved > 0) {
-    result.warnings.push_back("the tail is unresolved in " + of_all(unresolved) +
-                              ": I_K may diverge, only its lower end is known; train longer");
-  }
-  if (undecided > 0) {
-    result.warnings.push_back("undecided in " + of_all(undecided) +
-                              ": the verdict depends on a tail that the curve does not settle; train longer");
-  }
-  if (extrapolated > 0) {
-    result.warnings.push_back("t_ICL of " + of_all(extrapolated) + " lies beyond the end of the curve, on its tail");
-  }
-}
-
-Prediction predict(const PredictInput& input) {
-  const auto n_context = static_cast<double>(*input.n_context);
-  const theory::FlowState start{.w = input.w0, .beta = input.beta0};
-  Prediction result;
-  for (MeasuredCurve& curve : read_all_curves(input.files, input.lr, input.n_items)) {
-    PredictedCurve each{std::move(curve), {}, {}};
-    each.prediction = theory::predict_curve(each.curve.curves, n_context, start);
-    result.curves.push_back(std::move(each));
-  }
-  result.x_leading = theory::acquisition_integral_leading(n_context, input.beta0);
-  result.x_undamped = theory::acquisition_integral(n_context, input.beta0, input.w0);
-  result.x_exact = theory::acquisition_integral_exact(n_context, input.beta0, input.w0, kUntrainedC2);
-  const theory::AttentionFlow full_loss =
-      theory::attention_flow({.n_context = n_context}, start, theory::ConstantMemorization{});
-  if (full_loss.attention_half) result.t_full_loss = full_loss.attention_half->time;
-  add_curve_warnings(result);
-  find_law(input.bootstrap, result);
-  find_threshold(result);
-  return result;
+figures::Prediction predict(const PredictInput& input) {
+  figures::PredictionOptions options{.n_context = static_cast<double>(*input.n_context),
+                                     .start = {.w = input.w0, .beta = input.beta0}};
+  if (input.bootstrap.n_resamples) options.bootstrap = bootstrap_options(input.bootstrap);
+  return figures::predict_from_curves(read_all_curves(input.files, input.lr, input.n_items), options);
 }
 
 Json curves_json(const Prediction& result) {
@@ -269,7 +105,7 @@ Json to_json(const PredictInput& input, const Prediction& result) {
            {{"x_leading", json_number(result.x_leading)},
             {"x_undamped", json_number(result.x_undamped)},
             {"x_exact", json_number(result.x_exact)},
-            {"c2", kUntrainedC2},
+            {"c2", figures::kUntrainedC2},
             {"t_full_loss", json_number(result.t_full_loss)}}},
           {"threshold",
            {{"outcome", theory::name(result.threshold.outcome)},

@@ -45,6 +45,7 @@ constexpr VerbEntry kVerbs[] = {
     {"fit power", declare_fit_power},
     {"fit threshold", declare_fit_threshold},
     {"figure", declare_figure},
+    {"report", declare_report},
     {"info", declare_info},
 };
 

@@ -28,6 +28,7 @@ Action declare_fit_bimodality(VerbOptions& options);
 Action declare_fit_power(VerbOptions& options);
 Action declare_fit_threshold(VerbOptions& options);
 Action declare_figure(VerbOptions& options);
+Action declare_report(VerbOptions& options);
 Action declare_info(VerbOptions& options);
 
 }  // namespace iclk::cli

@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <cctype>
+#include <cstdint>
 #include <map>
+#include <string>
 #include <system_error>
 #include <tuple>
 
@@ -16,14 +19,6 @@ constexpr std::string_view kForeignSuffix = ".csv";
 
 Error file_error(const fs::path& path, const std::string& problem) {
   return {Location{.file = path.string(), .line = {}, .field = {}}, problem};
-}
-
-/// A table that draw_figure wrote: ID.csv or ID_<part>.csv.
-bool is_figure_table(const std::string& file_name) {
-  return std::any_of(figures().begin(), figures().end(), [&](const FigureInfo& figure) {
-    const std::string id(figure.id);
-    return file_name == id + ".csv" || file_name.starts_with(id + "_");
-  });
 }
 
 std::vector<fs::path> files_ending_in(std::string_view suffix, const fs::path& folder) {
@@ -63,25 +58,59 @@ std::vector<fs::path> curve_files(const fs::path& data) {
 
 }  // namespace
 
-std::vector<MeasuredCurve> read_curve_folder(const fs::path& data, const ForeignCurveOptions& foreign) {
+bool is_figure_table(const std::string& file_name) {
+  return std::any_of(figures().begin(), figures().end(), [&](const FigureInfo& figure) {
+    const std::string id(figure.id);
+    return file_name == id + ".csv" || file_name.starts_with(id + "_");
+  });
+}
+
+ForeignCurveOptions foreign_for(const fs::path& file, const ForeignCurveOptions& foreign) {
+  ForeignCurveOptions own = foreign;
+  if (own.n_items) return own;
+  const std::string name = file.filename().string();
+  const auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  for (std::size_t at = 0; at < name.size(); ++at) {
+    if ((name[at] != 'k' && name[at] != 'K') || (at > 0 && is_word(name[at - 1]))) continue;
+    const std::size_t end = std::min(name.find_first_not_of("0123456789", at + 1), name.size());
+    constexpr std::size_t kMostDigits = 9;
+    if (end == at + 1 || end - at - 1 > kMostDigits || (end < name.size() && is_word(name[end]))) continue;
+    if (const std::uint64_t n_items = std::stoull(name.substr(at + 1, end - at - 1)); n_items > 0)
+      own.n_items = n_items;
+    return own;
+  }
+  return own;
+}
+
+std::vector<MeasuredCurve> read_curve_folder(const fs::path& data, const ForeignCurveOptions& foreign,
+                                             std::vector<std::string>* problems) {
   std::vector<MeasuredCurve> curves;
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> seen;
-  for (const fs::path& file : curve_files(data)) {
-    for (MeasuredCurve& curve : read_curves(file, foreign)) {
-      if (!curve.n_items) {
-        throw Error(Location{.file = curve.source, .line = {}, .field = "n_items"},
-                    "expected the number of items K in a column K or n_items or as an option, found neither");
-      }
-      if (curve.seed) {
-        const auto [earlier, is_new] = seen.try_emplace({*curve.n_items, *curve.seed}, curve.source);
-        if (!is_new) {
-          throw Error(Location{.file = curve.source, .line = {}, .field = "seed"},
-                      "the curve with K = " + std::to_string(*curve.n_items) + " and seed " +
-                          std::to_string(*curve.seed) + " is already in " + earlier->second);
-        }
-      }
-      curves.push_back(std::move(curve));
+  const auto take = [&](MeasuredCurve curve) {
+    if (!curve.n_items) {
+      throw Error(Location{.file = curve.source, .line = {}, .field = "n_items"},
+                  "expected the number of items K in a column K or n_items or as an option, found neither");
     }
+    if (curve.seed) {
+      const auto [earlier, is_new] = seen.try_emplace({*curve.n_items, *curve.seed}, curve.source);
+      if (!is_new) {
+        throw Error(Location{.file = curve.source, .line = {}, .field = "seed"},
+                    "the curve with K = " + std::to_string(*curve.n_items) + " and seed " +
+                        std::to_string(*curve.seed) + " is already in " + earlier->second);
+      }
+    }
+    curves.push_back(std::move(curve));
+  };
+  for (const fs::path& file : curve_files(data)) {
+    try {
+      for (MeasuredCurve& curve : read_curves(file, foreign_for(file, foreign))) take(std::move(curve));
+    } catch (const Error& error) {
+      if (problems == nullptr) throw;
+      problems->emplace_back(error.what());
+    }
+  }
+  if (curves.empty() && problems != nullptr && !problems->empty()) {
+    throw file_error(data, "no curve in it can be read: " + problems->front());
   }
   std::stable_sort(curves.begin(), curves.end(), [](const MeasuredCurve& a, const MeasuredCurve& b) {
     return std::tie(a.n_items, a.seed, a.source) < std::tie(b.n_items, b.seed, b.source);

@@ -20,7 +20,8 @@ using CurveTables = FigureTables (*)(std::span<const MeasuredCurve>, const Figur
 template <CurveTables tables>
 FigureTables from_curves(const std::filesystem::path& data, const FigureOptions& options) {
   if (data.empty()) return tables({}, options);
-  return tables(read_curve_folder(data, options.foreign), options);
+  std::vector<std::string> problems;
+  return tables(read_curve_folder(data, options.foreign, options.skip_bad_files ? &problems : nullptr), options);
 }
 
 /// A figure that draws nothing measured.

@@ -26,6 +26,12 @@ const FigureEntry& find_entry(std::string_view name);
 /// Throws Error when the figure needs data and `data` is empty.
 FigureTables tables_of(const FigureEntry& entry, const std::filesystem::path& data, const FigureOptions& options);
 
+/// Whether a file of this name is a table that draw_figure wrote: ID.csv or ID_<part>.csv.
+bool is_figure_table(const std::string& file_name);
+
+/// `foreign` for one file: where nothing says K, the K that the file is named after ("K500.csv", "mlp_k2000_s0.csv").
+ForeignCurveOptions foreign_for(const std::filesystem::path& file, const ForeignCurveOptions& foreign);
+
 /// Curves of one K, in the order of `read_curve_folder`.
 struct Level {
   double n_items = 0.0;

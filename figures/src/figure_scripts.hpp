@@ -26,6 +26,7 @@ extern const std::string_view figA4_time_histograms;
 extern const std::string_view figA6_fade_times;
 extern const std::string_view figA7_sigmoids;
 extern const std::string_view phase_diagram;
+extern const std::string_view report_style;  ///< of the report's page
 extern const std::string_view survival;
 extern const std::string_view transience_curves;
 

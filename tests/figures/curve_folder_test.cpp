@@ -83,3 +83,35 @@ TEST_CASE("curve folder: a curve without K is an error", "[figures][errors]") {
   CHECK_THAT(message_of([&] { (void)read_curve_folder(folder.path(), {.lr = 0.01, .n_items = {}}); }),
              ContainsSubstring("mine.csv: n_items: expected the number of items K"));
 }
+
+TEST_CASE("curve folder: K that stands nowhere else is that of the file name", "[figures]") {
+  for (const std::string name : {"K700.csv", "mlp_k700_s0.csv", "run-K700.csv"}) {
+    const TemporaryFolder folder;
+    folder.write(name, kForeign);
+    INFO(name);
+    CHECK(*read_curve_folder(folder.path(), {.lr = 0.01, .n_items = {}})[0].n_items == 700);
+    CHECK(*read_curve_folder(folder.path(), {.lr = 0.01, .n_items = 900})[0].n_items == 900);
+  }
+  for (const std::string name : {"mlpk700.csv", "k700x.csv", "k.csv", "k0.csv", "K12345678901.csv"}) {
+    const TemporaryFolder folder;
+    folder.write(name, kForeign);
+    INFO(name);
+    CHECK_THAT(message_of([&] { (void)read_curve_folder(folder.path(), {.lr = 0.01, .n_items = {}}); }),
+               ContainsSubstring("expected the number of items K"));
+  }
+}
+
+TEST_CASE("curve folder: malformed files are left out where they may be", "[figures][errors]") {
+  const TemporaryFolder folder;
+  write_synthetic_curves(folder.path(), {500, 1000}, 1);
+  folder.write("k2000_s0.curves.csv", "# iclk-curves 1\n# n_items: 2000\niteration,time,c1\n1,0.01,abc\n");
+  std::vector<std::string> problems;
+  CHECK(read_curve_folder(folder.path(), {}, &problems).size() == 2);
+  REQUIRE(problems.size() == 1);
+  CHECK_THAT(problems[0], ContainsSubstring("k2000_s0.curves.csv:"));
+
+  const TemporaryFolder bad;
+  bad.write("k2000_s0.curves.csv", "nothing");
+  CHECK_THAT(message_of([&] { (void)read_curve_folder(bad.path(), {}, &problems); }),
+             ContainsSubstring("no curve in it can be read: "));
+}

@@ -55,7 +55,7 @@ struct FigureOptions {
   double beta0_sd = 0.3;                  ///< spread of beta0 over seeds (Figs. 6c, A.1b, phase diagram); >= 0
   double w0_sd = 0.0;                     ///< spread of w0 over seeds; >= 0
   ForeignCurveOptions foreign = {};       ///< what curve files from elsewhere do not say themselves
-  bool skip_bad_files = false;            ///< leave out run files that cannot be read; the caption names them
+  bool skip_bad_files = false;            ///< leave out files that cannot be read; captions of runs name them
   std::string gnuplot = "gnuplot";        ///< program that draws, looked up on PATH
 };
 void validate(const FigureOptions& options);  ///< throws Error naming the bad field
@@ -64,11 +64,13 @@ void validate(const FigureOptions& options);  ///< throws Error naming the bad f
 ///
 /// Takes    data: a folder with `*.curves.csv` files in it or in its subfolder `curves`; if there are none, every
 ///          `*.csv` in these two folders is read as a foreign curve file (tables that a figure wrote are left out).
-///          Or a single curve file.
+///          Or a single curve file. A foreign file that does not say K, where `foreign` does not either, has the K in its
+///          name, as in "mlp_K500_s0.csv".
 /// Throws   Error when the folder is missing or holds no curves, for any file that cannot be read, for a curve
-///          without K, and when two files hold the same (K, seed).
-std::vector<MeasuredCurve> read_curve_folder(const std::filesystem::path& data,
-                                             const ForeignCurveOptions& foreign = {});
+///          without K, and when two files hold the same (K, seed); with `problems` such files are left out and named
+///          there instead, unless nothing is left.
+std::vector<MeasuredCurve> read_curve_folder(const std::filesystem::path& data, const ForeignCurveOptions& foreign = {},
+                                             std::vector<std::string>* problems = nullptr);
 
 /// Fig. 5: I_K(infinity) of each run with its tail bracket, the power law with its band, and the integral that
 /// acquisition requires at N = n_context, whose crossing with the runs is K*.

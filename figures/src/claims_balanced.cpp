@@ -1,0 +1,190 @@
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "claim_parts.hpp"
+#include "figure_parts.hpp"
+#include "iclk/core/run_info.hpp"
+#include "iclk/fit/bimodality.hpp"
+#include "iclk/fit/binary_threshold.hpp"
+#include "iclk/theory/balanced.hpp"
+
+// Contexts with equally many labels of each kind.
+namespace iclk::figures {
+namespace {
+
+constexpr const char* kBalanced =
+    "iclk simulate --labels balanced-context --items K --context 50 --seed 0:20 --out DIR/runs   (and the same with "
+    "--labels "
+    "random)";
+constexpr std::string_view kExemplars = "balanced-context";
+constexpr std::string_view kWithTarget = "balanced-context-with-target";
+
+bool is_balanced(const MeasuredRun& run) {
+  return (run.text("labels") == kExemplars || run.text("labels") == kWithTarget) && !has_decay(run);
+}
+
+Claim fewer_claim() {
+  Claim claim = make_claim("balanced-fewer", ClaimOrigin::paper, "Sec. 3.4, Fig. 6e",
+                           "With balanced contexts fewer runs acquire in-context learning than with random labels.");
+  claim.quantity = "share that acquires with random labels less the share with balanced contexts, at the same K";
+  claim.rule = ClaimRule::inside;
+  claim.allowed = {{}, 0.0, {}};
+  return claim;
+}
+
+Claim higher_claim() {
+  Claim claim = make_claim("balanced-threshold", ClaimOrigin::paper, "Fig. 6e",
+                           "With balanced contexts the threshold K* is much higher.");
+  claim.quantity = "K* with balanced contexts over K* with random labels";
+  claim.rule = ClaimRule::inside;
+  claim.allowed = {{}, 1.0, {}};
+  return claim;
+}
+
+Claim half_claim() {
+  Claim claim =
+      make_claim("balanced-half", ClaimOrigin::ours, "Eq. 9 in closed form",
+                 "With balanced contexts and K far above the threshold the share that acquires is that of the "
+                 "starts above the separatrix, near 1/2 for starts around the origin.");
+  claim.quantity = "share of the runs that acquire";
+  claim.widest = 0.6;
+  return claim;
+}
+
+Estimate share_of(std::span<const MeasuredRun* const> runs) {
+  const auto acquired =
+      static_cast<std::size_t>(std::count_if(runs.begin(), runs.end(), [](const auto* run) { return run->acquired; }));
+  return fit::binomial_share(acquired, runs.size(), fit::ShareInterval::wilson);
+}
+
+/// Difference of two shares with Newcombe's interval, from the Wilson intervals of both.
+Estimate difference_of(const Estimate& a, const Estimate& b) {
+  const double difference = *a.value - *b.value;
+  const double down = std::hypot(*a.value - *a.low, *b.high - *b.value);
+  const double up = std::hypot(*a.high - *a.value, *b.value - *b.low);
+  return {difference, difference - down, difference + up};
+}
+
+/// The setup that differs from `balanced` in the labels of contexts only, start included.
+const Setup* partner_of(const Setup& balanced, const std::vector<Setup>& standard) {
+  for (const Setup& setup : standard) {
+    bool same = true;
+    for (const std::string_view key :
+         {"model", "hidden", "dim", "lr", "item_labels", "beta0", "beta0_sd", "w0", "w0_sd"}) {
+      same &= setup.first().text(key) == balanced.first().text(key);
+    }
+    if (same) return &setup;
+  }
+  return nullptr;
+}
+
+using Place = std::pair<double, double>;  ///< N, K
+
+std::map<Place, std::vector<const MeasuredRun*>> places_of(const Setup& setup) {
+  std::map<Place, std::vector<const MeasuredRun*>> places;
+  for (const MeasuredRun* run : setup.runs) places[{run->n_exemplars, run->n_items.value_or(HUGE_VAL)}].push_back(run);
+  return places;
+}
+
+void add_comparison(const Setup& balanced, const Setup& standard, ClaimList& claims) {
+  const auto here = places_of(balanced), there = places_of(standard);
+  std::vector<const MeasuredRun*> ours, theirs, both;
+  std::set<double> contexts;
+  std::size_t n_places = 0;
+  for (const auto& [place, runs] : here) {
+    const auto match = there.find(place);
+    if (match == there.end()) continue;
+    ours.insert(ours.end(), runs.begin(), runs.end());
+    theirs.insert(theirs.end(), match->second.begin(), match->second.end());
+    contexts.insert(place.first);
+    ++n_places;
+  }
+  if (ours.empty()) return;
+  both = ours;
+  both.insert(both.end(), theirs.begin(), theirs.end());
+  const std::vector<double> n(contexts.begin(), contexts.end());
+  Claim fewer = fewer_claim();
+  fewer.measured = difference_of(share_of(theirs), share_of(ours));
+  take_runs(fewer, both, balanced, range_text("N", n) + ", " + std::to_string(n_places) + " values of K");
+  claims.push_back(std::move(fewer));
+
+  if (n.size() != 1) return;
+  const auto threshold = [&](const Setup& setup) {
+    std::vector<fit::RunOutcome> outcomes;
+    for (const MeasuredRun* run : at_context(setup, n.front())) {
+      if (run->n_items)
+        outcomes.push_back({.n_items = *run->n_items, .acquired = run->acquired, .n_context = n.front()});
+    }
+    return fit::fit_threshold(outcomes);
+  };
+  const fit::ThresholdFit low = threshold(standard), high = threshold(balanced);
+  Claim higher = higher_claim();
+  const auto ratio = [](const std::optional<double>& a, const std::optional<double>& b) {
+    return a && b ? std::optional(*a / *b) : std::nullopt;
+  };
+  higher.measured = {ratio(high.k_star.value, low.k_star.value), ratio(high.k_star.low, low.k_star.high),
+                     ratio(high.k_star.high, low.k_star.low)};
+  if (!higher.measured.value && higher.measured.low) higher.measured.value = higher.measured.low;  // a lower bound
+  if (!higher.measured.value) {
+    higher.reason = "no threshold in these runs: random labels " + std::string(name(low.outcome)) + ", balanced " +
+                    std::string(name(high.outcome));
+  }
+  take_runs(higher, both, balanced, range_text("N", n));
+  claims.push_back(std::move(higher));
+}
+
+void add_half(const Setup& balanced, ClaimList& claims) {
+  const MeasuredRun& first = balanced.first();
+  if (!is_minimal(first)) return;
+  const auto places = places_of(balanced);
+  const auto last = std::max_element(places.begin(), places.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.first.second, a.second.size()) < std::pair(b.first.second, b.second.size());
+  });
+  const MeasuredRun& run = *last->second.front();
+  theory::StartSpread spread{.beta0_mean = run.number("beta0").value_or(0.0),
+                             .beta0_sd = run.number("beta0_sd").value_or(0.0),
+                             .w0_mean = run.number("w0").value_or(0.0),
+                             .w0_sd = run.number("w0_sd").value_or(0.0)};
+  // From a start that does not vary, SGD noise takes w to one side or the other of the separatrix: its size over the
+  // first steps, lr/sqrt(batch), does not matter as long as it is small.
+  constexpr double kNoise = 1e-3;
+  if (!(spread.w0_sd > 0.0)) spread.w0_sd = kNoise;
+  const auto count = first.text("labels") == kWithTarget ? theory::BalancedCount::exemplars_and_target
+                                                         : theory::BalancedCount::exemplars;
+  Claim claim = half_claim();
+  const double predicted = theory::balanced_basin_probability(spread, count);
+  claim.measured = share_of(last->second);
+  claim.prediction = exactly(predicted);
+  claim.allowed = {predicted, predicted - 0.1, predicted + 0.1};
+  claim.allowance = "within 0.1 of the share of starts above the separatrix";
+  const double k = last->first.second;
+  take_runs(claim, last->second, balanced,
+            "N = " + format_number(last->first.first) + ", K = " + (std::isfinite(k) ? format_number(k) : "inf"));
+  claims.push_back(std::move(claim));
+}
+
+}  // namespace
+
+void add_balanced_claims(const Evidence& evidence, ClaimList& claims) {
+  const std::vector<MeasuredRun>& runs = evidence.results().runs;
+  const std::vector<Setup> standard =
+      setups_of(runs, [](const MeasuredRun& run) { return has_random_labels(run) && !has_decay(run); });
+  ClaimList fewer, half;
+  for (const Setup& balanced : setups_of(runs, is_balanced)) {
+    if (const Setup* partner = partner_of(balanced, standard)) add_comparison(balanced, *partner, fewer);
+    add_half(balanced, half);
+  }
+  if (fewer.empty()) {
+    for (const Claim& claim : {fewer_claim(), higher_claim()}) {
+      fewer.push_back(
+          gap(claim, "runs with balanced contexts and runs with random labels at the same N and K", kBalanced));
+    }
+  }
+  if (half.empty()) half.push_back(gap(half_claim(), "runs of the minimal model with balanced contexts", kBalanced));
+  claims.insert(claims.end(), fewer.begin(), fewer.end());
+  claims.insert(claims.end(), half.begin(), half.end());
+}
+
+}  // namespace iclk::figures

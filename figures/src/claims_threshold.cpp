@@ -1,0 +1,221 @@
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "claim_parts.hpp"
+#include "figure_parts.hpp"
+#include "iclk/core/error.hpp"
+#include "iclk/core/run_info.hpp"
+#include "iclk/fit/binary_threshold.hpp"
+
+// K*(N) from runs that did or did not acquire, against the curves of separately trained MLPs.
+namespace iclk::figures {
+namespace {
+
+constexpr const char* kScan =
+    "iclk sweep run PLAN.toml --out runs && iclk sweep collect runs --csv DIR/experiments/threshold.runs.csv   (a plan "
+    "with "
+    "several K about K* at each N, several seeds; iclk fit threshold --design proposes K)";
+
+bool is_scan(const MeasuredRun& run) { return run.n_items && has_random_labels(run) && !has_decay(run); }
+
+Claim exponent_claim() {
+  Claim claim = make_claim("threshold-exponent", ClaimOrigin::paper, "Eq. 13, Fig. 6a",
+                           "K* grows as N^(1/nu) with the nu of the memorization law.");
+  claim.quantity = "exponent of K* in N";
+  claim.printed = "1.43 predicted, 1.41 measured";
+  return claim;
+}
+
+Claim effective_claim() {
+  Claim claim = make_claim("threshold-effective-exponent", ClaimOrigin::ours, "Eq. 13 with the exact loss",
+                           "At finite N the exponent is smaller, about 0.95/nu: that of the exact loss at these N.");
+  claim.quantity = "exponent of K* in N";
+  return claim;
+}
+
+Claim value_claim() {
+  Claim claim = make_claim("threshold-value", ClaimOrigin::ours, "Eq. 12 with the exact loss",
+                           "K* follows from the curves of MLPs trained alone without a free parameter.");
+  claim.quantity = "K*";
+  return claim;
+}
+
+Claim mean_claim() {
+  Claim claim = make_claim("threshold-mean-ratio", ClaimOrigin::ours, "Eq. 12 with the exact loss",
+                           "Over all N, measured and predicted K* agree on average.");
+  claim.quantity = "measured over predicted K*, geometric mean over N";
+  return claim;
+}
+
+Claim leading_claim() {
+  Claim claim = make_claim("threshold-leading", ClaimOrigin::paper, "Eq. 10, Eq. 13",
+                           "K* follows from Eq. 10 and the memorization law, the prefactor taken as it stands.");
+  claim.quantity = "measured over predicted K*, geometric mean over N";
+  return claim;
+}
+
+Claim sharp_claim() {
+  Claim claim = make_claim("threshold-sharp", ClaimOrigin::paper, "Fig. 2b, Fig. 3a, Fig. A.7",
+                           "The transition from memorization to in-context learning is sharp in K.");
+  claim.quantity = "factor in K from 10 % to 90 % of the runs acquiring";
+  claim.rule = ClaimRule::inside;
+  claim.allowed = {{}, 1.0, 3.0};
+  claim.allowance = "less than a factor of 3 counts as sharp";
+  return claim;
+}
+
+std::vector<fit::RunOutcome> outcomes_of(std::span<const MeasuredRun* const> runs) {
+  std::vector<fit::RunOutcome> outcomes;
+  for (const MeasuredRun* run : runs) {
+    outcomes.push_back({.n_items = *run->n_items, .acquired = run->acquired, .n_context = run->n_exemplars});
+  }
+  return outcomes;
+}
+
+/// K* of one N, measured and predicted.
+struct ContextResult {
+  double n_exemplars = 0.0;
+  fit::ThresholdFit fit;
+  const Prediction* prediction = nullptr;
+};
+
+void add_values(const Setup& setup, std::span<const ContextResult> results, ClaimList& claims) {
+  std::vector<double> contexts, ratios, leading_ratios;
+  for (const ContextResult& result : results) {
+    const std::vector<const MeasuredRun*> runs = at_context(setup, result.n_exemplars);
+    Claim claim = value_claim();
+    claim.measured = result.fit.k_star;
+    take_runs(claim, runs, setup, "N = " + format_number(result.n_exemplars));
+    if (!result.prediction) {
+      claim.reason = "no data: memorization curves of this network at two K";
+      claim.commands = {curve_command(setup.first())};
+      claims.push_back(std::move(claim));
+      continue;
+    }
+    const Estimate& predicted = result.prediction->k_star_full_loss;
+    claim.prediction = predicted;
+    if (predicted.value) {
+      constexpr double kShare = 0.1;
+      claim.allowed = within_share(*predicted.value, kShare);
+      if (predicted.low) claim.allowed.low = std::min(*claim.allowed.low, *predicted.low);
+      if (predicted.high) claim.allowed.high = std::max(*claim.allowed.high, *predicted.high);
+      claim.allowance = "the prediction's own interval, or within 10 % of it";
+      claim.widest = *predicted.value;
+      if (claim.measured.value) {
+        contexts.push_back(result.n_exemplars);
+        ratios.push_back(*claim.measured.value / *predicted.value);
+        if (result.prediction->k_star_leading.value) {
+          leading_ratios.push_back(*claim.measured.value / *result.prediction->k_star_leading.value);
+        }
+      }
+    } else {
+      claim.reason = "the curves predict no K* at this N";
+    }
+    claims.push_back(std::move(claim));
+  }
+  if (ratios.size() < 2) return;
+  const auto add_ratio = [&](Claim claim, const std::vector<double>& values) {
+    claim.prediction = exactly(1.0);
+    claim.measured = geometric_mean_of(values);
+    claim.allowed = within_share(1.0, 0.1);
+    claim.allowance = "within 10 %";
+    claim.widest = 1.0;
+    take_runs(claim, setup.runs, setup, range_text("N", contexts));
+    claims.push_back(std::move(claim));
+  };
+  add_ratio(mean_claim(), ratios);
+  if (leading_ratios.size() >= 2) add_ratio(leading_claim(), leading_ratios);
+}
+
+void add_exponents(const Setup& setup, std::span<const ContextResult> results, ClaimList& claims) {
+  const std::vector<double> contexts = setup.contexts();
+  const fit::ThresholdScaling scaling = fit::fit_threshold_scaling(outcomes_of(setup.runs));
+  const Prediction* prediction = results.front().prediction;
+  Claim paper = exponent_claim();
+  paper.measured = scaling.exponent;
+  const std::string points = range_text("N", contexts);
+  take_runs(paper, setup.runs, setup, points);
+  paper.widest = 1.0;
+  if (prediction && prediction->law && prediction->law->law.exponent.value) {
+    const Estimate& nu = prediction->law->law.exponent;
+    const auto inverse = [](const std::optional<double>& x) { return x ? std::optional(1.0 / *x) : std::nullopt; };
+    paper.prediction = {inverse(nu.value), inverse(nu.high), inverse(nu.low)};
+    paper.allowed = paper.prediction;
+    paper.allowance = "the interval of 1/nu from this network's curves";
+  } else {
+    paper.reason = "no data: memorization curves of this network at two K";
+    paper.commands = {curve_command(setup.first())};
+  }
+  claims.push_back(std::move(paper));
+
+  std::vector<double> x, y;
+  for (const ContextResult& result : results) {
+    if (!result.prediction || !result.prediction->k_star_full_loss.value) continue;
+    x.push_back(std::log(result.n_exemplars));
+    y.push_back(std::log(*result.prediction->k_star_full_loss.value));
+  }
+  if (x.size() < 2) return;
+  Claim ours = effective_claim();
+  ours.measured = scaling.exponent;
+  ours.prediction = slope_of(x, y);
+  ours.allowed = within_share(*ours.prediction.value, 0.05);
+  ours.prediction = exactly(*ours.prediction.value);
+  ours.allowance = "within 5 % of the exponent of the predicted K* over these N";
+  ours.widest = 1.0;
+  take_runs(ours, setup.runs, setup, points);
+  claims.push_back(std::move(ours));
+}
+
+void add_sharpness(const Setup& setup, std::span<const ContextResult> results, ClaimList& claims) {
+  const auto most = std::max_element(results.begin(), results.end(),
+                                     [](const auto& a, const auto& b) { return a.fit.n_runs < b.fit.n_runs; });
+  Claim claim = sharp_claim();
+  const Estimate& width = most->fit.width_10_90;
+  const auto factor = [](const std::optional<double>& x) { return x ? std::optional(std::exp(*x)) : std::nullopt; };
+  claim.measured = {factor(width.value), factor(width.low), factor(width.high)};
+  if (!claim.measured.low && claim.measured.value) claim.measured.low = 1.0;  // no width is below zero
+  if (!claim.measured.value) claim.reason = "no transition in these runs: " + std::string(name(most->fit.outcome));
+  take_runs(claim, at_context(setup, most->n_exemplars), setup, "N = " + format_number(most->n_exemplars));
+  claims.push_back(std::move(claim));
+}
+
+}  // namespace
+
+void add_threshold_claims(const Evidence& evidence, ClaimList& claims) {
+  bool any = false, any_contexts = false;
+  ClaimList values, exponents, widths;
+  for (const Setup& setup : setups_of(evidence.results().runs, is_scan)) {
+    std::vector<ContextResult> results;
+    for (const double n : setup.contexts()) {
+      const std::vector<const MeasuredRun*> runs = at_context(setup, n);
+      std::set<double> items;
+      for (const MeasuredRun* run : runs) items.insert(*run->n_items);
+      if (items.size() < 2) continue;
+      const bool has_theory = is_minimal(*runs.front());
+      results.push_back(
+          {n, fit::fit_threshold(outcomes_of(runs)), has_theory ? evidence.prediction_of(*runs.front()) : nullptr});
+    }
+    if (results.empty()) continue;
+    any = true;
+    if (is_minimal(setup.first())) add_values(setup, results, values);
+    if (results.size() >= 2) {
+      any_contexts = true;
+      add_exponents(setup, results, exponents);
+    }
+    add_sharpness(setup, results, widths);
+  }
+  for (ClaimList* list : {&exponents, &values, &widths}) claims.insert(claims.end(), list->begin(), list->end());
+  const auto close = [&](Claim claim, const char* missing) { claims.push_back(gap(std::move(claim), missing, kScan)); };
+  if (!any_contexts) {
+    close(exponent_claim(), "runs at several K for two or more N");
+    close(effective_claim(), "runs of the minimal model at several K for two or more N");
+  }
+  if (values.empty()) {
+    close(value_claim(), "runs of the minimal model at several K");
+    close(leading_claim(), "runs of the minimal model at several K for two or more N");
+  }
+  if (!any) close(sharp_claim(), "runs at several K");
+}
+
+}  // namespace iclk::figures
