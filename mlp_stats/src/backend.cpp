@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "iclk/core/error.hpp"
 #include "iclk/core/logistic.hpp"
+#include "mlp_batch.hpp"
 
 namespace iclk::mlp_stats {
 namespace {
@@ -60,10 +62,34 @@ class EngineBackend final : public Backend {
   std::unique_ptr<MlpEngine<Real>> engine_;
 };
 
+/// One network on the device, its batches given.
+class DeviceBackend final : public Backend {
+ public:
+  DeviceBackend(Precision precision, const ItemDataset& dataset, MlpShape shape, std::size_t batch)
+      : dataset_(dataset),
+        batch_(make_cuda_batch({.shape = shape, .batch = batch, .capacity = 1, .precision = precision})) {}
+
+  void upload(const MlpParameters& parameters) override { batch_->place(0, dataset_, 0, 0, parameters); }
+  MlpParameters download() const override { return batch_->download(0); }
+  void train(std::span<const std::uint32_t> batches, const SgdOptions& options) override {
+    batch_->train_given(batches, options);
+  }
+  void logits(std::span<double> logits) override { batch_->logits(0, logits); }
+
+ private:
+  const ItemDataset& dataset_;
+  std::unique_ptr<MlpBatch> batch_;
+};
+
 }  // namespace
 
 std::unique_ptr<Backend> make_backend(BackendKind kind, Precision precision, const ItemDataset& dataset, MlpShape shape,
                                       std::size_t batch) {
+  if ((kind == BackendKind::cuda || precision == Precision::tf32) && !offers(kind, precision)) {
+    throw field_error("precision",
+                      "expected " + std::string(offered_precisions(kind)) + ", got " + std::string(name(precision)));
+  }
+  if (kind == BackendKind::cuda) return std::make_unique<DeviceBackend>(precision, dataset, shape, batch);
   if (precision == Precision::float64) return std::make_unique<EngineBackend<double>>(kind, dataset, shape, batch);
   return std::make_unique<EngineBackend<float>>(kind, dataset, shape, batch);
 }

@@ -10,13 +10,61 @@
 
 namespace iclk::mlp_stats {
 
-std::string_view name(BackendKind kind) noexcept { return kind == BackendKind::eigen ? "eigen" : "onednn"; }
-std::string_view name(Precision precision) noexcept { return precision == Precision::float32 ? "float32" : "float64"; }
+std::string_view name(BackendKind kind) noexcept {
+  switch (kind) {
+    case BackendKind::eigen:
+      return "eigen";
+    case BackendKind::onednn:
+      return "onednn";
+    case BackendKind::cuda:
+      return "cuda";
+  }
+  return "";
+}
+
+std::string_view name(Precision precision) noexcept {
+  switch (precision) {
+    case Precision::float32:
+      return "float32";
+    case Precision::float64:
+      return "float64";
+    case Precision::tf32:
+      return "tf32";
+  }
+  return "";
+}
+
+bool offers(BackendKind kind, Precision precision) noexcept {
+  switch (precision) {
+    case Precision::float32:
+      return true;
+    case Precision::float64:
+      return kind == BackendKind::eigen;
+    case Precision::tf32:
+      return kind == BackendKind::cuda;
+  }
+  return false;
+}
+
+std::string_view offered_precisions(BackendKind kind) noexcept {
+  switch (kind) {
+    case BackendKind::eigen:
+      return "float32 or float64 with backend eigen (backend cuda offers tf32)";
+    case BackendKind::onednn:
+      return "float32 with backend onednn (backend eigen offers float64)";
+    case BackendKind::cuda:
+      return "float32 or tf32 with backend cuda (backend eigen offers float64)";
+  }
+  return "";
+}
 
 template <class Real>
 std::unique_ptr<MlpEngine<Real>> make_mlp_engine(BackendKind kind, MlpShape shape, std::size_t batch,
                                                  std::size_t block) {
   assert(batch >= 1 && (block == 0 || batch % block == 0));
+  if (kind == BackendKind::cuda) {
+    throw field_error("backend", "cuda trains whole runs, it has no engine for one batch");
+  }
   if (kind == BackendKind::eigen) return make_eigen_engine<Real>(shape, batch);
   if constexpr (std::is_same_v<Real, float>) {
     return make_onednn_engine(shape, batch, block == 0 ? batch : block);

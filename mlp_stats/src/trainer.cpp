@@ -1,6 +1,7 @@
 #include "iclk/mlp_stats/trainer.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <numeric>
 #include <string>
@@ -105,8 +106,10 @@ void validate(const TrainingOptions& options) {
           format_number(options.stop_c1.value_or(0)));
   require(options.points_per_decade >= 1 && options.points_per_decade <= 10'000, "points_per_decade", "1 to 10000",
           std::to_string(options.points_per_decade));
-  require(options.backend != BackendKind::onednn || options.precision == Precision::float32, "precision",
-          "float32 with backend onednn (backend eigen offers float64)", std::string(name(options.precision)));
+  require(offers(options.backend, options.precision), "precision", std::string(offered_precisions(options.backend)),
+          std::string(name(options.precision)));
+  require(options.backend != BackendKind::cuda || options.sampling == Sampling::with_replacement, "sampling",
+          "with-replacement with backend cuda", std::string(name(options.sampling)));
 }
 
 RunInfo run_info(const TrainingOptions& options) {
@@ -131,10 +134,10 @@ RunInfo run_info(const TrainingOptions& options) {
 }
 
 struct Trainer::Impl {
-  Impl(const TrainingOptions& options_, const MlpParameters& parameters)
+  Impl(const TrainingOptions& options_, const MlpParameters& parameters, const BackendFactory& make)
       : options(validated(options_)),
         dataset(make_item_dataset(options.n_items, options.dim, options.labels, options.input, options.seed)),
-        backend(make_backend(options.backend, options.precision, dataset, parameters.shape, options.batch)),
+        backend(make(dataset, parameters.shape)),
         sampler(options.sampling, options.n_items, options.batch, options.seed),
         due(probe_iterations(options.max_iterations, options.points_per_decade)),
         logits(options.n_items),
@@ -143,11 +146,11 @@ struct Trainer::Impl {
     samples.reserve(due.size());
   }
 
-  void measure() {
+  void measured(const OrderParameters& values) {
     CurveSample sample;
     sample.iteration = iteration;
     sample.time = options.lr * static_cast<double>(iteration);
-    sample.values = probe_order_parameters(*backend, dataset, logits);
+    sample.values = values;
     // c3 overflows beyond logits of -709: the run has diverged, and no file could hold it.
     if (!std::isfinite(sample.values.c1) || !std::isfinite(sample.values.c3)) {
       outcome = TrainingOutcome::not_finite;
@@ -180,6 +183,12 @@ struct Trainer::Impl {
 
 namespace {
 
+BackendFactory backend_of(const TrainingOptions& options) {
+  return [&options](const ItemDataset& dataset, MlpShape shape) {
+    return make_backend(options.backend, options.precision, dataset, shape, options.batch);
+  };
+}
+
 MlpShape shape_of(const TrainingOptions& options) {
   validate(options);
   return {.n_features = options.input == InputForm::token ? options.dim + 2 : options.dim, .hidden = options.hidden};
@@ -187,16 +196,22 @@ MlpShape shape_of(const TrainingOptions& options) {
 
 }  // namespace
 
-Trainer::Trainer(const TrainingOptions& options)
-    : impl_(std::make_unique<Impl>(options, initial_parameters(shape_of(options), options.seed))) {}
+Trainer::Trainer(const TrainingOptions& options) : Trainer(options, nullptr, backend_of(options)) {}
 
-Trainer::Trainer(const TrainingOptions& options, const TrainingState& state) {
-  if (state.parameters.shape != shape_of(options)) {
+Trainer::Trainer(const TrainingOptions& options, const TrainingState& state)
+    : Trainer(options, &state, backend_of(options)) {}
+
+Trainer::Trainer(const TrainingOptions& options, const TrainingState* state, const BackendFactory& backend) {
+  if (state == nullptr) {
+    impl_ = std::make_unique<Impl>(options, initial_parameters(shape_of(options), options.seed), backend);
+    return;
+  }
+  if (state->parameters.shape != shape_of(options)) {
     throw field_error("parameters", "the saved network has other sizes than the options ask for");
   }
-  impl_ = std::make_unique<Impl>(options, state.parameters);
-  impl_->samples.assign(state.samples.begin(), state.samples.end());
-  impl_->iteration = state.iteration;
+  impl_ = std::make_unique<Impl>(options, state->parameters, backend);
+  impl_->samples.assign(state->samples.begin(), state->samples.end());
+  impl_->iteration = state->iteration;
   impl_->judge();
 }
 
@@ -209,22 +224,33 @@ TrainingOutcome Trainer::advance(std::uint64_t max_steps) {
   const SgdOptions sgd{.lr = run.options.lr, .weight_decay = run.options.weight_decay};
   std::uint64_t left = max_steps;
   while (run.outcome == TrainingOutcome::unfinished) {
-    // samples.size() points were measured, so the next one due is due[samples.size()].
-    const std::uint64_t next_measurement = run.due[run.samples.size()];
-    if (run.iteration == next_measurement) {
-      run.measure();
+    const std::uint64_t until_due = steps_until_due();
+    if (until_due == 0) {
+      run.measured(probe_order_parameters(*run.backend, run.dataset, run.logits));
       continue;
     }
     if (left == 0) break;
-    const std::uint64_t steps = std::min({left, kStepsPerCall, next_measurement - run.iteration});
+    const std::uint64_t steps = std::min({left, kStepsPerCall, until_due});
     const auto batches = std::span(run.batches).first(steps * run.options.batch);
     run.sampler.draw(run.iteration, batches);
     run.backend->train(batches, sgd);
-    run.iteration += steps;
+    trained(steps);
     left -= steps;
   }
   return run.outcome;
 }
+
+/// samples.size() points were measured, so the next one due is due[samples.size()].
+std::uint64_t Trainer::steps_until_due() const noexcept {
+  return impl_->due[std::min(impl_->samples.size(), impl_->due.size() - 1)] - impl_->iteration;
+}
+
+void Trainer::trained(std::uint64_t steps) noexcept {
+  assert(steps <= steps_until_due());
+  impl_->iteration += steps;
+}
+
+void Trainer::measured(const OrderParameters& values) { impl_->measured(values); }
 
 TrainingOutcome Trainer::outcome() const noexcept { return impl_->outcome; }
 std::uint64_t Trainer::iteration() const noexcept { return impl_->iteration; }

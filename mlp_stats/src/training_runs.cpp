@@ -1,13 +1,17 @@
 #include "iclk/mlp_stats/training_runs.hpp"
 
 #include <algorithm>
+#include <cassert>
+#include <map>
 #include <set>
 #include <string>
+#include <tuple>
 
 #include "checkpoint.hpp"
 #include "iclk/core/checkpoint_file.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_set.hpp"
+#include "mlp_batch.hpp"
 
 namespace iclk::mlp_stats {
 namespace {
@@ -15,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kStepsPerTurn = 256;  // about half a second: how promptly a run notices a stop
+constexpr std::size_t kRunsTogether = 64;     // on a device, unless `jobs` says how many
 
 fs::path checkpoint_file(const fs::path& folder, const TrainingOptions& options) {
   return curve_file(folder, options).replace_extension().replace_extension(".checkpoint");
@@ -23,15 +28,21 @@ fs::path checkpoint_file(const fs::path& folder, const TrainingOptions& options)
 /// One run in work: trains, and writes its curve at the end.
 class TrainingRun final : public ResumableRun {
  public:
-  TrainingRun(RunReport report, const fs::path& folder)
+  TrainingRun(RunReport report, const fs::path& folder, const BackendFactory& backend)
       : report_(std::move(report)),
         checkpoint_(checkpoint_file(folder, report_.options)),
-        trainer_(resumed(report_.options, checkpoint_)) {
-    report_.resumed_from = trainer_.iteration();
+        trainer_(resumed(report_.options, checkpoint_, backend)) {
+    report_.resumed_from = report_.iteration = trainer_.iteration();
   }
 
   bool advance() override {
-    const TrainingOutcome outcome = trainer_.advance(kStepsPerTurn);
+    trainer_.advance(kStepsPerTurn);
+    return goes_on();
+  }
+
+  /// Takes over how the training stands, and writes the result when it has ended.
+  bool goes_on() {
+    const TrainingOutcome outcome = trainer_.outcome();
     report_.iteration = trainer_.iteration();
     if (!trainer_.samples().empty()) report_.last = trainer_.samples().back().values;
     if (outcome == TrainingOutcome::unfinished) return true;
@@ -42,11 +53,13 @@ class TrainingRun final : public ResumableRun {
   void save() override { write_checkpoint(checkpoint_, report_.options, trainer_.state()); }
   std::uint64_t iteration() const noexcept override { return trainer_.iteration(); }
   const RunReport& report() const noexcept { return report_; }
+  Trainer& trainer() noexcept { return trainer_; }
+  const Trainer& trainer() const noexcept { return trainer_; }
 
  private:
-  static Trainer resumed(const TrainingOptions& options, const fs::path& checkpoint) {
+  static Trainer resumed(const TrainingOptions& options, const fs::path& checkpoint, const BackendFactory& backend) {
     const auto saved = read_checkpoint(checkpoint, options);
-    return saved ? Trainer(options, *saved) : Trainer(options);
+    return {options, saved ? &*saved : nullptr, backend};
   }
 
   void finish(TrainingOutcome outcome) {
@@ -65,6 +78,99 @@ class TrainingRun final : public ResumableRun {
   RunReport report_;
   fs::path checkpoint_;
   Trainer trainer_;
+};
+
+/// The network of a run that is one of many on a device. The slot may change as the batch shrinks.
+class SlotBackend final : public Backend {
+ public:
+  SlotBackend(MlpBatch& batch, const std::size_t& slot, const ItemDataset& dataset, std::uint64_t seed)
+      : batch_(batch), slot_(slot), dataset_(dataset), seed_(seed) {}
+
+  void upload(const MlpParameters& parameters) override { batch_.place(slot_, dataset_, seed_, 0, parameters); }
+  MlpParameters download() const override { return batch_.download(slot_); }
+  void logits(std::span<double> logits) override { batch_.logits(slot_, logits); }
+  void train(std::span<const std::uint32_t>, const SgdOptions&) override { assert(false && "trained by its batch"); }
+
+ private:
+  MlpBatch& batch_;
+  const std::size_t& slot_;
+  const ItemDataset& dataset_;
+  std::uint64_t seed_;
+};
+
+/// Runs that a device trains together: those whose networks have one shape, batch size, learning rate and decay.
+class TrainingBatch final : public RunBatch {
+ public:
+  TrainingBatch(std::vector<RunReport>& reports, const fs::path& folder, std::unique_ptr<MlpBatch> batch,
+                const SgdOptions& sgd, std::size_t capacity)
+      : reports_(reports), folder_(folder), batch_(std::move(batch)), sgd_(sgd), slots_(capacity) {}
+
+  bool start(std::size_t slot, std::size_t index) override {
+    auto place = std::make_unique<std::size_t>(slot);
+    const std::uint64_t seed = reports_[index].options.seed;
+    auto run = std::make_unique<TrainingRun>(reports_[index], folder_,
+                                             [this, &at = *place, seed](const ItemDataset& dataset, MlpShape) {
+                                               return std::make_unique<SlotBackend>(*batch_, at, dataset, seed);
+                                             });
+    batch_->seek(slot, run->iteration());
+    const bool goes_on = run->goes_on();
+    reports_[index] = run->report();
+    if (goes_on) slots_[slot] = {std::move(place), std::move(run), index};
+    return goes_on;
+  }
+
+  std::uint64_t steps_until_due(std::size_t slot) const override {
+    return slots_[slot].run->trainer().steps_until_due();
+  }
+
+  void train(std::size_t n_slots, std::uint64_t n_steps) override {
+    batch_->train(n_slots, n_steps, sgd_);
+    for (std::size_t slot = 0; slot < n_slots; ++slot) {
+      slots_[slot].run->trainer().trained(n_steps);
+      update(slot);
+    }
+  }
+
+  void measure(std::span<const std::size_t> slots) override {
+    const std::vector<OrderParameters> values = batch_->measure(slots);
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      slots_[slots[i]].run->trainer().measured(values[i]);
+      update(slots[i]);
+    }
+  }
+
+  bool ended(std::size_t slot) const override {
+    return slots_[slot].run->trainer().outcome() != TrainingOutcome::unfinished;
+  }
+
+  void move(std::size_t from, std::size_t to) override {
+    if (from != to) {
+      batch_->move(from, to);
+      slots_[to] = std::move(slots_[from]);
+      *slots_[to].place = to;
+    }
+    slots_[from] = {};
+  }
+
+  void save(std::size_t slot) override { slots_[slot].run->save(); }
+
+ private:
+  struct Slot {
+    std::unique_ptr<std::size_t> place;  // number of the slot, which the run's backend refers to
+    std::unique_ptr<TrainingRun> run;
+    std::size_t index = 0;
+  };
+
+  void update(std::size_t slot) {
+    slots_[slot].run->goes_on();
+    reports_[slots_[slot].index] = slots_[slot].run->report();
+  }
+
+  std::vector<RunReport>& reports_;
+  fs::path folder_;
+  std::unique_ptr<MlpBatch> batch_;
+  SgdOptions sgd_;
+  std::vector<Slot> slots_;
 };
 
 /// One report per run, all still to do. Throws Error for bad options and two runs with one file name.
@@ -115,6 +221,60 @@ RunProgress progress_of(const std::vector<RunReport>& reports, const RunSetProgr
   return progress;
 }
 
+MlpShape shape_of(const TrainingOptions& options) {
+  return {.n_features = options.input == InputForm::token ? options.dim + 2 : options.dim, .hidden = options.hidden};
+}
+
+/// The runs of `queue` that a device can train together, group by group.
+std::vector<std::vector<std::size_t>> groups_of(const std::vector<std::size_t>& queue,
+                                                const std::vector<RunReport>& reports) {
+  using Key = std::tuple<std::size_t, std::uint64_t, std::uint64_t, double, double, Precision>;
+  std::map<Key, std::size_t> known;
+  std::vector<std::vector<std::size_t>> groups;
+  for (const std::size_t index : queue) {
+    const TrainingOptions& run = reports[index].options;
+    const Key key{shape_of(run).n_features, run.hidden, run.batch, run.lr, run.weight_decay, run.precision};
+    const auto [group, is_new] = known.try_emplace(key, groups.size());
+    if (is_new) groups.emplace_back();
+    groups[group->second].push_back(index);
+  }
+  return groups;
+}
+
+/// Trains the runs of `queue` on the device, one group after the other.
+void train_batches(const std::vector<std::size_t>& queue, std::vector<RunReport>& reports, const fs::path& folder,
+                   const TrainingRunsOptions& options, const MlpBatchFactory& make_batch) {
+  const std::vector<std::vector<std::size_t>> groups = groups_of(queue, reports);
+  RunSetOptions set{.jobs = 1, .checkpoint_seconds = options.checkpoint_seconds, .stop = options.stop};
+  std::vector<std::size_t> active;
+  set.after_turn = [&](std::size_t, const ResumableRun& work) {
+    const auto runs = static_cast<const BatchWork&>(work).active();
+    active.assign(runs.begin(), runs.end());
+  };
+  if (options.on_progress) {
+    set.on_progress = [&](const RunSetProgress& work) {
+      options.on_progress(progress_of(
+          reports, {.steps_done = work.steps_done, .steps_per_second = work.steps_per_second, .active = active}));
+    };
+  }
+  std::vector<std::size_t> numbers(groups.size());
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = i;
+  const std::size_t together = options.jobs > 0 ? static_cast<std::size_t>(options.jobs) : kRunsTogether;
+  work_through(
+      numbers,
+      [&](std::size_t number) {
+        const TrainingOptions& run = reports[groups[number].front()].options;
+        const std::size_t capacity = std::min(together, groups[number].size());
+        auto batch =
+            make_batch({.shape = shape_of(run), .batch = run.batch, .capacity = capacity, .precision = run.precision});
+        return std::make_unique<BatchWork>(
+            groups[number], capacity,
+            std::make_unique<TrainingBatch>(reports, folder, std::move(batch),
+                                            SgdOptions{.lr = run.lr, .weight_decay = run.weight_decay}, capacity));
+      },
+      set);
+}
+
 }  // namespace
 
 std::string_view name(RunStatus status) noexcept {
@@ -139,9 +299,24 @@ fs::path curve_file(const fs::path& folder, const TrainingOptions& options) {
 
 std::vector<RunReport> train_runs(std::span<const TrainingOptions> runs, const fs::path& folder,
                                   const TrainingRunsOptions& options) {
+  for (const TrainingOptions& run : runs) validate(run);
+  const bool any_on_device = std::any_of(runs.begin(), runs.end(),
+                                         [](const TrainingOptions& run) { return run.backend == BackendKind::cuda; });
+  if (const auto problem = cuda_problem(); any_on_device && problem) throw field_error("backend", *problem);
+  return train_runs(runs, folder, options, make_cuda_batch);
+}
+
+std::vector<RunReport> train_runs(std::span<const TrainingOptions> runs, const fs::path& folder,
+                                  const TrainingRunsOptions& options, const MlpBatchFactory& make_batch) {
   std::vector<RunReport> reports = planned(runs, folder);
   const RunFolder in_use(folder);
-  const std::vector<std::size_t> queue = queue_of(reports, folder);
+  std::vector<std::size_t> queue = queue_of(reports, folder);
+  const auto on_device = [&](std::size_t index) { return reports[index].options.backend == BackendKind::cuda; };
+  const auto device_runs =
+      std::stable_partition(queue.begin(), queue.end(), [&](std::size_t i) { return !on_device(i); });
+  const std::vector<std::size_t> device_queue(device_runs, queue.end());
+  queue.erase(device_runs, queue.end());
+  if (!device_queue.empty()) train_batches(device_queue, reports, folder, options, make_batch);
   RunSetOptions set{.jobs = options.jobs, .checkpoint_seconds = options.checkpoint_seconds, .stop = options.stop};
   set.after_turn = [&](std::size_t index, const ResumableRun& run) {
     reports[index] = static_cast<const TrainingRun&>(run).report();
@@ -150,7 +325,15 @@ std::vector<RunReport> train_runs(std::span<const TrainingOptions> runs, const f
     set.on_progress = [&](const RunSetProgress& work) { options.on_progress(progress_of(reports, work)); };
   }
   work_through(
-      queue, [&](std::size_t index) { return std::make_unique<TrainingRun>(reports[index], folder); }, set);
+      queue,
+      [&](std::size_t index) {
+        const TrainingOptions& run = reports[index].options;
+        return std::make_unique<TrainingRun>(
+            reports[index], folder, [&run](const ItemDataset& dataset, MlpShape shape) {
+              return make_backend(run.backend, run.precision, dataset, shape, run.batch);
+            });
+      },
+      set);
   return reports;
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -31,9 +33,18 @@ class Backend {
 };
 
 /// A backend for this data set, network and batch size. `dataset` must outlive it.
-/// Throws   Error when the backend does not offer the precision.
+/// Throws   Error when the backend does not offer the precision, or cannot be used here.
 std::unique_ptr<Backend> make_backend(BackendKind kind, Precision precision, const ItemDataset& dataset, MlpShape shape,
                                       std::size_t batch);
+
+/// Makes the backend of a run for its data set and network.
+using BackendFactory = std::function<std::unique_ptr<Backend>(const ItemDataset& dataset, MlpShape shape)>;
+
+/// Why backend cuda cannot be used here, in one line: not in this build, no driver, no card. Empty when it can.
+std::optional<std::string> cuda_problem();
+
+/// The card and what it runs on: "NVIDIA H200, 140 GiB, CUDA 13.0"; or cuda_problem.
+std::string cuda_description();
 
 /// What oneDNN runs on here: its version and the instruction set that it picked, e.g. "2.6.3 avx512_core_bf16".
 std::string onednn_description();

@@ -12,12 +12,21 @@ namespace iclk::mlp_stats {
 enum class BackendKind {
   eigen,   ///< plain and readable: the definition of what a training step does
   onednn,  ///< matrix products by oneDNN, which picks the machine's instructions when it runs; the default
+  cuda,    ///< many runs together on a graphics card, where the build has it
 };
 
-enum class Precision { float32, float64 };
+enum class Precision {
+  float32,
+  float64,
+  tf32,  ///< float32 whose matrix products round their inputs to 11 significant bits
+};
 
 std::string_view name(BackendKind kind) noexcept;
 std::string_view name(Precision precision) noexcept;
+
+/// Whether the backend trains in this precision, and in words what it offers: "float32 with backend onednn (...)".
+bool offers(BackendKind kind, Precision precision) noexcept;
+std::string_view offered_precisions(BackendKind kind) noexcept;
 
 /// Plain stochastic gradient descent on the mean loss of a batch, no momentum.
 struct SgdOptions {
@@ -65,7 +74,7 @@ class MlpEngine {
 /// in blocks of a few hundred, which stay in the cache; the rounding of the gradients depends on it.
 ///
 /// Takes    batch >= 1; a block that is not 0 divides the batch.
-/// Throws   Error when backend onednn is asked for doubles.
+/// Throws   Error when the backend does not offer the precision, and for backend cuda, which trains whole runs only.
 template <class Real>
 std::unique_ptr<MlpEngine<Real>> make_mlp_engine(BackendKind kind, MlpShape shape, std::size_t batch,
                                                  std::size_t block = 0);

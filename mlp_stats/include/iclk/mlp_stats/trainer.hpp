@@ -68,6 +68,9 @@ class Trainer {
   /// Takes up a run where `state`, saved by a Trainer of the same options, left it.
   Trainer(const TrainingOptions& options, const TrainingState& state);
 
+  /// With a backend of the caller's, which trains the network together with others: from the start, or from `state`.
+  Trainer(const TrainingOptions& options, const TrainingState* state, const BackendFactory& backend);
+
   Trainer(Trainer&&) noexcept;
   Trainer& operator=(Trainer&&) noexcept;
   ~Trainer();
@@ -75,6 +78,12 @@ class Trainer {
   /// Trains up to `max_steps` SGD steps, measuring where due, or until the run ends. Returns how the run stands. The
   /// split into calls does not change what is computed. Allocates nothing but the growing list of samples.
   TrainingOutcome advance(std::uint64_t max_steps);
+
+  /// The same from outside, where the caller trains and measures: steps until the next measurement, 0 when it is due;
+  /// that so many of them were done; what was measured then.
+  std::uint64_t steps_until_due() const noexcept;
+  void trained(std::uint64_t steps) noexcept;
+  void measured(const OrderParameters& values);
 
   TrainingOutcome outcome() const noexcept;
   std::uint64_t iteration() const noexcept;

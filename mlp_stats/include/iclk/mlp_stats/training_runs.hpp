@@ -39,10 +39,11 @@ struct RunProgress {
 };
 
 struct TrainingRunsOptions {
-  int jobs = 0;                                         ///< runs side by side, one thread each; 0: one per core
-  double checkpoint_seconds = 20.0;                     ///< save running networks this often
-  const std::atomic<bool>* stop = nullptr;              ///< set it (from a signal handler) to stop cleanly
-  std::function<void(const RunProgress&)> on_progress;  ///< may be empty
+  int jobs =
+      0;  ///< runs side by side, one thread each; 0: one per core. With backend cuda: networks trained together; 0: 64
+  double checkpoint_seconds = 20.0;                          ///< save running networks this often
+  const std::atomic<bool>* stop = nullptr;                   ///< set it (from a signal handler) to stop cleanly
+  std::function<void(const RunProgress&)> on_progress = {};  ///< may be empty
 };
 
 /// The file that holds the curve of a run: `FOLDER/k500_s0.curves.csv`.
@@ -52,6 +53,10 @@ std::filesystem::path curve_file(const std::filesystem::path& folder, const Trai
 /// all. A curve that is already there with the same settings is kept, a run that was cut off (at any moment, by any
 /// means) goes on from its last checkpoint `FOLDER/k500_s0.checkpoint`; either way the bytes are those of an
 /// undisturbed run, and no run depends on which others run beside it. The runs expected to last longest start first.
+///
+/// With backend cuda runs of one shape, learning rate and decay are trained together on the card, and one that has ended
+/// makes room for the next. Equal draws, but the rounding of matrix products may depend on how many are in work: curves
+/// agree as those of two backends do, not to the byte.
 ///
 /// Returns  one report per run, in the order of `runs`.
 /// Throws   Error for bad options, two runs with one file name, a file there made by other settings, a damaged
