@@ -265,6 +265,14 @@ TEST_CASE("simulation settings: combinations that no run can have", "[transforme
   CHECK(error_of({{"lr", "10"}, {"lambda-w", "0.1"}}) == "lambda-w: expected lr times it below 1, got 0.1");
   CHECK(error_of({{"precision", "float64"}}) ==
         "precision: expected float32 with backend onednn (backend eigen offers float64), got float64");
+  CHECK(error_of({{"precision", "tf32"}}) ==
+        "precision: expected float32 with backend onednn (backend eigen offers float64), got tf32");
+  CHECK(error_of({{"precision", "tf32"}, {"backend", "cuda"}}) == "no error");
+  CHECK(error_of({{"precision", "float64"}, {"backend", "cuda"}}) ==
+        "precision: expected float32 or tf32 with backend cuda (backend eigen offers float64), got float64");
+  CHECK(error_of({{"model", "one-layer"}, {"backend", "cuda"}}) ==
+        "model: expected minimal with backend cuda, got one-layer");
+  CHECK(error_of({{"items", "10"}, {"zipf", "1"}, {"backend", "cuda"}}) == "zipf: expected 0 with backend cuda, got 1");
   SimulationOptions wild;
   wild.lr = std::numeric_limits<double>::quiet_NaN();
   CHECK_THROWS_WITH(validate(wild), "lr: expected a positive number, got \"nan\"");

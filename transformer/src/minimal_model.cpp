@@ -174,8 +174,7 @@ void validate(const MinimalOptions& options) {
           format_number(options.beta0_sd));
   require(std::isfinite(options.w0), "w0", "a finite number", format_number(options.w0));
   require(options.w0_sd >= 0 && std::isfinite(options.w0_sd), "w0_sd", "0 or more", format_number(options.w0_sd));
-  require(options.backend != mlp_stats::BackendKind::onednn || options.precision == mlp_stats::Precision::float32,
-          "precision", "float32 with backend onednn (backend eigen offers float64)",
+  require(offers(options.backend, options.precision), "precision", std::string(offered_precisions(options.backend)),
           std::string(name(options.precision)));
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <string>
 
+#include "arguments.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/random.hpp"
 #include "iclk/mlp_stats/item_dataset.hpp"
@@ -27,9 +28,14 @@ void validate_sizes(std::size_t n_context, std::size_t dim, std::size_t hidden, 
 }
 
 void validate_precision(mlp_stats::BackendKind backend, mlp_stats::Precision precision) {
+  if (backend == mlp_stats::BackendKind::cuda) {
+    throw field_error("backend", "expected onednn or eigen for this model, got cuda");
+  }
   if (backend == mlp_stats::BackendKind::onednn && precision == mlp_stats::Precision::float64) {
     throw field_error("precision", "backend onednn trains in float32 only, got float64; use backend eigen for float64");
   }
+  require(offers(backend, precision), "precision", std::string(offered_precisions(backend)),
+          std::string(name(precision)));
 }
 
 template <class Real>

@@ -25,7 +25,13 @@ inline double squared_norm(std::span<const float> x) noexcept {
   return sum;
 }
 
-inline std::int8_t coin(Rng& rng) noexcept { return (rng() >> 31) != 0 ? 1 : -1; }
+// What follows is constexpr so that the card can draw sequences by it too, from its own tables and with its own stream of
+// the same numbers: Random draws as Rng does.
+
+template <class Random>
+constexpr std::int8_t coin(Random& rng) noexcept {
+  return (rng() >> 31) != 0 ? 1 : -1;
+}
 
 /// Items of the data set. `label` 0 asks for any.
 struct KnownItems {
@@ -49,13 +55,17 @@ struct FreshItems {
 
   std::uint32_t next = 0;
 
-  Pick draw(Rng& rng, int label) noexcept { return {next++, label == 0 ? coin(rng) : static_cast<std::int8_t>(label)}; }
+  template <class Random>
+  constexpr Pick draw(Random& rng, int label) noexcept {
+    return {next++, label == 0 ? coin(rng) : static_cast<std::int8_t>(label)};
+  }
 };
 
-/// Composes one sequence: the N exemplars and, last, the target. items, labels: [n_context + 1].
-template <class Source>
-void compose(const TaskOptions& task, bool with_copy, Source& source, Rng& rng, std::uint32_t* items,
-             std::int8_t* labels) {
+/// Composes one sequence: the N exemplars and, last, the target. items, labels: [n_context + 1]. Of the task only
+/// n_context, context_labels, target_rule and copies are looked at.
+template <class Task, class Source, class Random>
+constexpr void compose(const Task& task, bool with_copy, Source& source, Random& rng, std::uint32_t* items,
+                       std::int8_t* labels) {
   const std::size_t n = task.n_context;
   const bool by_label = task.context_labels != ContextLabels::random;
   // Balanced contexts hold the positive exemplars first until they are shuffled at the end.

@@ -1,6 +1,7 @@
 #include "iclk/transformer/simulation.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <limits>
 
@@ -184,10 +185,6 @@ struct Simulation::Impl {
 
   void measure() {
     SimulationSample sample;
-    sample.iteration = iteration;
-    sample.time = options.lr * static_cast<double>(iteration);
-    if (iteration > last_measured) sample.train_loss = loss_sum / static_cast<double>(iteration - last_measured);
-
     TestScore icl;
     novel_logits.clear();
     test(
@@ -224,8 +221,21 @@ struct Simulation::Impl {
       sample.c3 = values.c3;
       for (const NamedValue& value : model->diagnostics()) sample.diagnostics.push_back(value.value);
       if (attention_model != nullptr) add_split(sample.diagnostics);
-      for (const double value : sample.diagnostics) finite = finite && std::isfinite(value);
     }
+    if (finite) {
+      measured(std::move(sample));
+    } else {
+      outcome = SimulationOutcome::not_finite;
+    }
+  }
+
+  void measured(SimulationSample sample) {
+    sample.iteration = iteration;
+    sample.time = options.lr * static_cast<double>(iteration);
+    if (iteration > last_measured) sample.train_loss = loss_sum / static_cast<double>(iteration - last_measured);
+    const auto is_finite = [](double x) { return std::isfinite(x); };
+    bool finite = is_finite(sample.icl_loss) && is_finite(sample.iwl_loss.value_or(0.0)) && is_finite(sample.c1) &&
+                  std::all_of(sample.diagnostics.begin(), sample.diagnostics.end(), is_finite);
     // c3 overflows beyond logits of -709: the run has diverged, and no file could hold it.
     if (!finite || !std::isfinite(sample.c3)) {
       outcome = SimulationOutcome::not_finite;
@@ -331,11 +341,26 @@ SimulationOutcome Simulation::advance(std::uint64_t max_steps) {
   return run.outcome;
 }
 
+std::uint64_t Simulation::steps_until_due() const noexcept {
+  return impl_->samples.empty() ? 0 : impl_->due - impl_->iteration;
+}
+
+void Simulation::trained(std::uint64_t steps, double loss_sum) noexcept {
+  assert(steps <= steps_until_due());
+  impl_->iteration += steps;
+  impl_->loss_sum = loss_sum;
+  if (!std::isfinite(loss_sum)) impl_->outcome = SimulationOutcome::not_finite;
+}
+
+void Simulation::measured(SimulationSample sample) { impl_->measured(std::move(sample)); }
+
 SimulationOutcome Simulation::outcome() const noexcept { return impl_->outcome; }
 std::uint64_t Simulation::iteration() const noexcept { return impl_->iteration; }
 const std::vector<SimulationSample>& Simulation::samples() const noexcept { return impl_->samples; }
 const std::vector<std::string>& Simulation::diagnostic_names() const noexcept { return impl_->diagnostic_names; }
 const SimulationMarkers& Simulation::markers() const noexcept { return impl_->tracker.markers(); }
+
+const mlp_stats::ItemDataset& Simulation::dataset() const noexcept { return impl_->task.dataset(); }
 
 SimulationState Simulation::state() const {
   return {.iteration = impl_->iteration,

@@ -240,10 +240,11 @@ std::vector<SimulationField> make_fields() {
       count("points-per-decade", &Options::points_per_decade, 1, 10'000, "measurements per factor of ten in SGD steps"),
       count("measure-every", &Options::measure_every, 1, 1'000'000'000'000,
             "measurements also at every multiple of this many SGD steps"),
-      word("backend", &Options::backend, {BackendKind::onednn, BackendKind::eigen},
-           "onednn is fast, eigen is the readable reference"),
-      word("precision", &Options::precision, {Precision::float32, Precision::float64},
-           "of the weights; float64 needs --backend eigen"),
+      word("backend", &Options::backend, {BackendKind::onednn, BackendKind::eigen, BackendKind::cuda},
+           "onednn is fast, eigen is the readable reference, cuda trains many runs of the minimal model at once on an "
+           "NVIDIA card"),
+      word("precision", &Options::precision, {Precision::float32, Precision::float64, Precision::tf32},
+           "of the weights; float64 needs --backend eigen, tf32 (faster matrix products) --backend cuda"),
   };
 }
 

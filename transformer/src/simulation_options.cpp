@@ -230,8 +230,11 @@ void validate(const SimulationOptions& options) {
   for (const auto& [setting, decay] : decays) {
     require(options.lr * decay < 1, setting, "lr times it below 1", format_number(decay));
   }
-  require(options.backend != mlp_stats::BackendKind::onednn || options.precision == mlp_stats::Precision::float32,
-          "precision", "float32 with backend onednn (backend eigen offers float64)",
+  const bool on_card = options.backend == mlp_stats::BackendKind::cuda;
+  require(!on_card || options.model == ModelKind::minimal, "model", "minimal with backend cuda",
+          std::string(name(options.model)));
+  require(!on_card || !(options.zipf > 0), "zipf", "0 with backend cuda", format_number(options.zipf));
+  require(offers(options.backend, options.precision), "precision", std::string(offered_precisions(options.backend)),
           std::string(name(options.precision)));
 }
 

@@ -1,14 +1,19 @@
 #include "iclk/transformer/simulation_runs.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <charconv>
 #include <chrono>
+#include <map>
 #include <set>
 
 #include "iclk/core/checkpoint_file.hpp"
 #include "iclk/core/curve_file.hpp"
 #include "iclk/core/error.hpp"
+#include "iclk/core/random.hpp"
 #include "iclk/core/run_set.hpp"
+#include "minimal_batch.hpp"
+#include "named_arrays.hpp"
 #include "runtimes.hpp"
 #include "simulation_checkpoint.hpp"
 
@@ -20,6 +25,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double kTurnSeconds = 0.3;             // how promptly a run notices a stop
 constexpr std::uint64_t kLargestTurn = 1 << 16;  // SGD steps
+constexpr std::size_t kRunsTogether = 64;        // on a device, unless `jobs` says how many
 
 constexpr const char* kDiverged = "not_finite: the training diverged; a smaller lr may help";
 
@@ -53,10 +59,17 @@ class SimulationRun final : public ResumableRun {
       else
         run_.emplace(report_.options, factory);
       report_.resumed_from = report_.iteration = run_->iteration();
+    } catch (const DeviceError&) {
+      throw;
     } catch (const std::exception& error) {
       fail(error.what());
     }
   }
+
+  /// Of a run that a batch trains and measures; none when it failed at its start.
+  Simulation* simulation() noexcept { return run_ ? &*run_ : nullptr; }
+  const Simulation* simulation() const noexcept { return run_ ? &*run_ : nullptr; }
+  bool ended() const noexcept { return !run_ || run_->outcome() != SimulationOutcome::unfinished; }
 
   bool advance() override {
     if (!run_) return false;
@@ -69,8 +82,14 @@ class SimulationRun final : public ResumableRun {
       return false;
     }
     const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
-    seconds_ += seconds;
     if (run_->iteration() - before == steps_per_turn_) choose_turn(seconds);
+    return goes_on(seconds);
+  }
+
+  /// Takes over how the training stands after `seconds` more of it, and writes the result when it has ended.
+  bool goes_on(double seconds) {
+    if (!run_) return false;
+    seconds_ += seconds;
     report_.iteration = run_->iteration();
     if (!run_->samples().empty()) report_.last = run_->samples().back();
     if (run_->outcome() == SimulationOutcome::unfinished) return true;
@@ -121,6 +140,146 @@ class SimulationRun final : public ResumableRun {
   double seconds_ = 0.0;  // of training, by this call
 };
 
+/// The model of a run that is one of many on a device. The slot may change as the batch shrinks.
+class SlotModel final : public IclModel {
+ public:
+  SlotModel(MinimalBatch& batch, const std::size_t& slot, const SimulationOptions& options)
+      : batch_(batch), slot_(slot), shape_{.n_features = options.dim, .hidden = options.hidden, .n_outputs = 1} {
+    Rng rng(options.seed, RandomPurpose::initial_attention, 0);
+    MinimalHead head{.lambda_w = options.lambda_w, .lambda_beta = options.lambda_beta};
+    head.beta = options.beta0 + options.beta0_sd * rng.normal();
+    head.w = options.w0 + options.w0_sd * rng.normal();
+    batch_.set(slot_, mlp_stats::initial_parameters(shape_, options.seed), head);
+  }
+
+  std::vector<NamedValue> diagnostics() const override {
+    const MinimalHead head = batch_.head(slot_);
+    return {{"beta", head.beta}, {"w", head.w}};
+  }
+  std::vector<NamedArray> parameters() const override {
+    const MinimalHead head = batch_.head(slot_);
+    std::vector<NamedArray> arrays;
+    add_network(arrays, "", batch_.network(slot_));
+    arrays.push_back({"beta", {head.beta}});
+    arrays.push_back({"w", {head.w}});
+    return arrays;
+  }
+  void load(std::span<const NamedArray> arrays) override {
+    ArrayReader reader(arrays);
+    const mlp_stats::MlpParameters network = reader.take_network("", shape_);
+    MinimalHead head = batch_.head(slot_);
+    head.beta = reader.take("beta", 1).front();
+    head.w = reader.take("w", 1).front();
+    reader.finish();
+    batch_.set(slot_, network, head);
+  }
+
+  // The batch draws, trains and tests.
+  double train(const SequenceBatch&, const IclSgd&) override { return assert(false), 0.0; }
+  void logits(const SequenceBatch&, LogitParts&) override { assert(false); }
+  void memory_logits(std::span<const float>, std::span<double>) override { assert(false); }
+
+ private:
+  MinimalBatch& batch_;
+  const std::size_t& slot_;
+  mlp_stats::MlpShape shape_;
+};
+
+/// Runs that a device trains together.
+class SimulationBatch final : public RunBatch {
+ public:
+  SimulationBatch(std::vector<SimulationReport>& reports, const fs::path& folder, std::unique_ptr<MinimalBatch> batch,
+                  std::size_t capacity)
+      : reports_(reports), folder_(folder), batch_(std::move(batch)), slots_(capacity) {}
+
+  bool start(std::size_t slot, std::size_t index) override {
+    auto place = std::make_unique<std::size_t>(slot);
+    auto run = std::make_unique<SimulationRun>(reports_[index], folder_,
+                                               [this, &at = *place](const SimulationOptions& options) {
+                                                 return std::make_unique<SlotModel>(*batch_, at, options);
+                                               });
+    if (run->simulation() != nullptr) {
+      batch_->place(slot, run->simulation()->dataset(), reports_[index].options.seed);
+      MinimalHead head = batch_->head(slot);
+      head.loss_sum = run->simulation()->state().loss_sum;
+      batch_->set(slot, batch_->network(slot), head);
+      batch_->seek(slot, run->iteration());
+    }
+    const bool goes_on = run->goes_on(0.0);
+    reports_[index] = run->report();
+    if (goes_on) slots_[slot] = {std::move(place), std::move(run), index};
+    return goes_on;
+  }
+
+  std::uint64_t steps_until_due(std::size_t slot) const override {
+    return slots_[slot].run->simulation()->steps_until_due();
+  }
+
+  void train(std::size_t n_slots, std::uint64_t n_steps) override {
+    const auto started = Clock::now();
+    batch_->train(n_slots, n_steps);
+    const std::vector<MinimalHead> heads = batch_->heads(0, n_slots);
+    for (std::size_t slot = 0; slot < n_slots; ++slot) {
+      slots_[slot].run->simulation()->trained(n_steps, heads[slot].loss_sum);
+    }
+    const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
+    for (std::size_t slot = 0; slot < n_slots; ++slot) update(slot, seconds / static_cast<double>(n_slots));
+  }
+
+  void measure(std::span<const std::size_t> slots) override {
+    const auto started = Clock::now();
+    const std::vector<MinimalMeasurement> measurements = batch_->measure(slots);
+    const std::vector<MinimalHead> heads = batch_->heads(0, slots.back() + 1);
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      const MinimalMeasurement& measured = measurements[i];
+      const MinimalHead& head = heads[slots[i]];
+      slots_[slots[i]].run->simulation()->measured({.iteration = 0,
+                                                    .time = 0.0,
+                                                    .train_loss = {},
+                                                    .icl_accuracy = measured.icl_accuracy,
+                                                    .icl_loss = measured.icl_loss,
+                                                    .iwl_accuracy = measured.iwl_accuracy,
+                                                    .iwl_loss = measured.iwl_loss,
+                                                    .c1 = measured.memory.c1,
+                                                    .c2 = measured.memory.c2,
+                                                    .c3 = measured.memory.c3,
+                                                    .diagnostics = {head.beta, head.w}});
+    }
+    const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
+    for (const std::size_t slot : slots) update(slot, seconds / static_cast<double>(slots.size()));
+  }
+
+  bool ended(std::size_t slot) const override { return slots_[slot].run->ended(); }
+
+  void move(std::size_t from, std::size_t to) override {
+    if (from != to) {
+      batch_->move(from, to);
+      slots_[to] = std::move(slots_[from]);
+      *slots_[to].place = to;
+    }
+    slots_[from] = {};
+  }
+
+  void save(std::size_t slot) override { slots_[slot].run->save(); }
+
+ private:
+  struct Slot {
+    std::unique_ptr<std::size_t> place;  // number of the slot, which the run's model refers to
+    std::unique_ptr<SimulationRun> run;
+    std::size_t index = 0;
+  };
+
+  void update(std::size_t slot, double seconds) {
+    slots_[slot].run->goes_on(seconds);
+    reports_[slots_[slot].index] = slots_[slot].run->report();
+  }
+
+  std::vector<SimulationReport>& reports_;
+  fs::path folder_;
+  std::unique_ptr<MinimalBatch> batch_;
+  std::vector<Slot> slots_;
+};
+
 /// One report per run, all still to do. Throws Error for bad options and the same run twice.
 std::vector<SimulationReport> planned(std::span<const SimulationOptions> runs, const fs::path& folder) {
   std::vector<SimulationReport> reports(runs.size());
@@ -159,6 +318,67 @@ SimulationProgress progress_of(const std::vector<SimulationReport>& reports, con
   return progress;
 }
 
+/// Runs of equal text can be trained together: all settings but those that each run has for itself.
+std::string batch_of(SimulationOptions options) {
+  if (options.n_items) options.n_items = 2;
+  options.item_labels = {};
+  options.item_set = {};
+  options.seed = 0;
+  options.beta0 = options.beta0_sd = options.w0 = options.w0_sd = 0.0;
+  options.lambda_w = options.lambda_beta = 0.0;
+  options.iterations = 1;
+  options.stop_icl.reset();
+  options.stop_memorized.reset();
+  options.stop_faded = false;
+  options.points_per_decade = options.measure_every = 1;
+  return run_identity(options);
+}
+
+/// Trains the runs of `queue` on the device, one group after the other.
+void simulate_batches(const std::vector<std::size_t>& queue, std::vector<SimulationReport>& reports,
+                      const fs::path& folder, const SimulationRunsOptions& options,
+                      const MinimalBatchFactory& make_batch) {
+  std::map<std::string, std::size_t> known;
+  std::vector<std::vector<std::size_t>> groups;
+  for (const std::size_t index : queue) {
+    const auto [group, is_new] = known.try_emplace(batch_of(reports[index].options), groups.size());
+    if (is_new) groups.emplace_back();
+    groups[group->second].push_back(index);
+  }
+  RunSetOptions set{.jobs = 1, .checkpoint_seconds = options.checkpoint_seconds, .stop = options.stop};
+  std::vector<std::size_t> active;
+  set.after_turn = [&](std::size_t, const ResumableRun& work) {
+    const auto runs = static_cast<const BatchWork&>(work).active();
+    active.assign(runs.begin(), runs.end());
+  };
+  if (options.on_progress) {
+    set.on_progress = [&](const RunSetProgress& work) {
+      options.on_progress(progress_of(
+          reports, {.steps_done = work.steps_done, .steps_per_second = work.steps_per_second, .active = active}));
+    };
+  }
+  std::vector<std::size_t> numbers(groups.size());
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = i;
+  const std::size_t together = options.jobs > 0 ? static_cast<std::size_t>(options.jobs) : kRunsTogether;
+  work_through(
+      numbers,
+      [&](std::size_t number) {
+        const SimulationOptions& run = reports[groups[number].front()].options;
+        const std::size_t capacity = std::min(together, groups[number].size());
+        auto batch = make_batch({.shape = {.n_features = run.dim, .hidden = run.hidden, .n_outputs = 1},
+                                 .batch = run.batch,
+                                 .task = task_options(run),
+                                 .attend_self = run.attend_self,
+                                 .sgd = {.lr = run.lr, .weight_decay = run.weight_decay},
+                                 .test_sequences = run.test_sequences,
+                                 .capacity = capacity,
+                                 .precision = run.precision});
+        return std::make_unique<BatchWork>(
+            groups[number], capacity, std::make_unique<SimulationBatch>(reports, folder, std::move(batch), capacity));
+      },
+      set);
+}
+
 }  // namespace
 
 std::string_view name(RunStatus status) noexcept {
@@ -187,6 +407,17 @@ fs::path failure_file(const fs::path& folder, const SimulationOptions& options) 
 
 std::vector<SimulationReport> simulate_runs(std::span<const SimulationOptions> runs, const fs::path& folder,
                                             const SimulationRunsOptions& options) {
+  for (const SimulationOptions& run : runs) validate(run);
+  const bool any_on_device = std::any_of(runs.begin(), runs.end(), [](const SimulationOptions& run) {
+    return run.backend == mlp_stats::BackendKind::cuda;
+  });
+  if (const auto problem = mlp_stats::cuda_problem(); any_on_device && problem) throw field_error("backend", *problem);
+  return simulate_runs(runs, folder, options, [](const MinimalBatchOptions& batch) { return make_cuda_batch(batch); });
+}
+
+std::vector<SimulationReport> simulate_runs(std::span<const SimulationOptions> runs, const fs::path& folder,
+                                            const SimulationRunsOptions& options,
+                                            const MinimalBatchFactory& make_batch) {
   std::vector<SimulationReport> reports = planned(runs, folder);
   const RunFolder in_use(folder);
   std::vector<std::size_t> queue;
@@ -198,6 +429,12 @@ std::vector<SimulationReport> simulate_runs(std::span<const SimulationOptions> r
       queue.push_back(i);
     }
   }
+  const auto device_runs = std::stable_partition(queue.begin(), queue.end(), [&](std::size_t i) {
+    return reports[i].options.backend != mlp_stats::BackendKind::cuda;
+  });
+  const std::vector<std::size_t> device_queue(device_runs, queue.end());
+  queue.erase(device_runs, queue.end());
+  if (!device_queue.empty()) simulate_batches(device_queue, reports, folder, options, make_batch);
   RunSetOptions set{.jobs = options.jobs, .checkpoint_seconds = options.checkpoint_seconds, .stop = options.stop};
   set.after_turn = [&](std::size_t index, const ResumableRun& run) {
     reports[index] = static_cast<const SimulationRun&>(run).report();

@@ -112,12 +112,20 @@ class Simulation {
   /// change what is computed. Allocates nothing but the growing list of samples.
   SimulationOutcome advance(std::uint64_t max_steps);
 
+  /// The same from outside, where the caller trains and measures the model together with others: steps until the next
+  /// measurement, 0 when it is due; that so many of them were done, and the sum of all training losses since the last
+  /// measurement; what was measured (iteration, time and train_loss are filled in here).
+  std::uint64_t steps_until_due() const noexcept;
+  void trained(std::uint64_t steps, double loss_sum) noexcept;
+  void measured(SimulationSample sample);
+
   SimulationOutcome outcome() const noexcept;
   std::uint64_t iteration() const noexcept;
   const std::vector<SimulationSample>& samples() const noexcept;
   const std::vector<std::string>& diagnostic_names() const noexcept;
   const SimulationMarkers& markers() const noexcept;
   SimulationState state() const;
+  const mlp_stats::ItemDataset& dataset() const noexcept;  ///< the task's K items; none where K is infinite
 
  private:
   struct Impl;

@@ -44,11 +44,12 @@ struct SimulationProgress {
 };
 
 struct SimulationRunsOptions {
-  int jobs = 0;                                                ///< runs side by side, one thread each; 0: one per core
-  double checkpoint_seconds = 20.0;                            ///< save running models this often
-  const std::atomic<bool>* stop = nullptr;                     ///< set it (from a signal handler) to stop cleanly
-  std::function<void(const SimulationProgress&)> on_progress;  ///< may be empty
-  ModelFactory model = make_model;                             ///< must give equal models for equal options
+  int jobs =
+      0;  ///< runs side by side, one thread each; 0: one per core. With backend cuda: models trained together; 0: 64
+  double checkpoint_seconds = 20.0;                                 ///< save running models this often
+  const std::atomic<bool>* stop = nullptr;                          ///< set it (from a signal handler) to stop cleanly
+  std::function<void(const SimulationProgress&)> on_progress = {};  ///< may be empty
+  ModelFactory model = make_model;                                  ///< must give equal models for equal options
 };
 
 /// The files of a run: its result, what it goes on from, and why it failed.
@@ -61,6 +62,10 @@ std::filesystem::path failure_file(const std::filesystem::path& folder, const Si
 /// means) goes on from its last checkpoint, one that had failed is tried again; in any case the bytes are those of an
 /// undisturbed run, and no run depends on which others run beside it. A run that fails leaves the others alone. How long
 /// each took goes to `FOLDER/runtimes.csv`, from which the time left is estimated.
+///
+/// With backend cuda runs of one kind (they may differ in K, seed, start, lambda and where they stop) are trained together on
+/// the card, and one that has ended makes room for the next. Equal draws, but the rounding of matrix products may depend on how
+/// many are in work: results agree as those of two backends do, not to the byte. `model` is not asked.
 ///
 /// Returns  one report per run, in the order of `runs`.
 /// Throws   Error for bad options, the same run twice, a result or checkpoint there that other settings made, a damaged
