@@ -48,6 +48,7 @@ Answer info() {
   std::replace(boost.begin(), boost.end(), '_', '.');
   const std::vector<std::pair<std::string, std::string>> libraries{
       {"onednn", mlp_stats::onednn_description()},
+      {"cuda", mlp_stats::cuda_description()},
       {"eigen", dotted({EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION})},
       {"boost", boost},
       {"cli11", CLI11_VERSION},

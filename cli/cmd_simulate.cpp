@@ -41,6 +41,9 @@ std::vector<SimulationOptions> all_runs(const SimulateInput& input) {
       transformer::validate(options);
       runs.push_back(options);
     }
+    if (options.backend == mlp_stats::BackendKind::cuda) {
+      if (const auto problem = mlp_stats::cuda_problem()) throw field_error("backend", *problem);
+    }
   } catch (const Error& error) {
     throw field_error("--" + error.location().field, error.problem());
   }
@@ -98,7 +101,8 @@ Action declare_simulate(VerbOptions& options) {
     }
   }
   options.text("--out", input->out, "DIR", "folder for the result files, made if it does not exist (required)");
-  options.count("--jobs", input->jobs, {.high = 4096}, "runs side by side, one thread each; 0: one per core");
+  options.count("--jobs", input->jobs, {.high = 4096},
+                "runs side by side, one thread each; 0: one per core (cuda: trained together; 0: 64)");
   declare_destinations(options, input->destinations);
   options.example("iclk simulate --items inf --context 50 --hidden 64 --seed 0:4 --iterations 40000 --out runs",
                   "four small runs of the minimal model with K infinite");

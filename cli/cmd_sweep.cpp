@@ -289,7 +289,8 @@ Action declare_sweep_run(VerbOptions& options) {
       "does what is new. No run depends on --jobs, --shard or interruptions.");
   options.argument("PLAN", input->plan, "plan of the sweep, TOML");
   options.text("--out", input->out, "DIR", "folder for the result files, made if it does not exist (required)");
-  options.count("--jobs", input->jobs, {.high = 4096}, "runs side by side, one thread each; 0: one per core");
+  options.count("--jobs", input->jobs, {.high = 4096},
+                "runs side by side, one thread each; 0: one per core (cuda: trained together; 0: 64)");
   options.text("--shard", input->shard, "I/N", "only part I of N of the runs: 1/4 to 4/4 on four machines", "1/1");
   declare_destinations(options, input->destinations);
   options.example("iclk sweep run plan.toml --out runs --jobs 2", "a whole plan on two cores");

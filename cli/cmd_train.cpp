@@ -53,8 +53,9 @@ std::vector<std::string> names(std::initializer_list<Enum> all) {
 constexpr auto kLabels = {mlp_stats::LabelRule::random, mlp_stats::LabelRule::balanced};
 constexpr auto kInputForms = {mlp_stats::InputForm::raw, mlp_stats::InputForm::token};
 constexpr auto kSamplings = {mlp_stats::Sampling::with_replacement, mlp_stats::Sampling::without_replacement};
-constexpr auto kBackends = {mlp_stats::BackendKind::onednn, mlp_stats::BackendKind::eigen};
-constexpr auto kPrecisions = {mlp_stats::Precision::float32, mlp_stats::Precision::float64};
+constexpr auto kBackends = {mlp_stats::BackendKind::onednn, mlp_stats::BackendKind::eigen,
+                            mlp_stats::BackendKind::cuda};
+constexpr auto kPrecisions = {mlp_stats::Precision::float32, mlp_stats::Precision::float64, mlp_stats::Precision::tf32};
 
 void refuse_repeats(const std::string& option, std::vector<std::uint64_t> values) {
   std::sort(values.begin(), values.end());
@@ -178,6 +179,9 @@ Exit train(const TrainInput& input) {
   if (input.n_items.empty()) throw field_error("--items", "is required: numbers of items, e.g. 500,1000");
   if (!input.out) throw field_error("--out", "is required: the folder for the curve files");
   const std::vector<TrainingOptions> runs = all_runs(input);
+  if (runs.front().backend == mlp_stats::BackendKind::cuda) {
+    if (const auto problem = mlp_stats::cuda_problem()) throw field_error("--backend", *problem);
+  }
   check_destinations(input.destinations, {});
   mlp_stats::TrainingRunsOptions options;
   options.jobs = static_cast<int>(input.jobs);
@@ -227,9 +231,12 @@ Action declare_train(VerbOptions& options) {
                  "items of a batch: drawn uniformly, or in epochs that use every item once");
   options.count("--points-per-decade", input->points_per_decade, {.low = 1, .high = 10'000},
                 "measurements per factor of ten in SGD steps");
-  options.choice("--backend", input->backend, names(kBackends), "onednn is fast, eigen is the readable reference");
-  options.choice("--precision", input->precision, names(kPrecisions), "of the weights; float64 needs --backend eigen");
-  options.count("--jobs", input->jobs, {.high = 4096}, "runs side by side, one thread each; 0: one per core");
+  options.choice("--backend", input->backend, names(kBackends),
+                 "onednn is fast, eigen is the readable reference, cuda trains many runs at once on an NVIDIA card");
+  options.choice("--precision", input->precision, names(kPrecisions),
+                 "of the weights; float64 needs --backend eigen, tf32 (faster matrix products) --backend cuda");
+  options.count("--jobs", input->jobs, {.high = 4096},
+                "runs side by side, one thread each; 0: one per core (cuda: trained together; 0: 64)");
   declare_destinations(options, input->destinations);
   options.example("iclk train --items 500,1000,2000,4000 --seeds 0:3 --out runs",
                   "the curves of Fig. 5, up to K = 4000");

@@ -103,7 +103,14 @@ TEST_CASE("train: bad settings are named as options and nothing is written", "[c
   CHECK(error_of({"--lr", "0"}) == "--lr: expected a positive number, got \"0\"\n");
   CHECK(error_of({"--stop-c1", "0.6"}) == "--stop-c1: expected a number from 0 to 0.5, got \"0.6\"\n");
   CHECK(error_of({"--backend", "eigan"}) ==
-        "--backend: expected onednn|eigen, got \"eigan\"; did you mean \"eigen\"?\n");
+        "--backend: expected onednn|eigen|cuda, got \"eigan\"; did you mean \"eigen\"?\n");
+  CHECK(error_of({"--precision", "tf32"}) ==
+        "--precision: expected float32 with backend onednn (backend eigen offers float64), got tf32\n");
+  CHECK(error_of({"--backend", "cuda", "--sampling", "without-replacement"}) ==
+        "--sampling: expected with-replacement with backend cuda, got without-replacement\n");
+  // Where there is neither a card nor the backend one line says so.
+  const std::string cuda = json_of({"info"})["libraries"]["cuda"];
+  if (cuda.starts_with("cuda ")) CHECK(error_of({"--backend", "cuda"}) == "--backend: " + cuda + "\n");
   CHECK_THAT(error_of({"--items", "21", "--labels", "balanced"}), StartsWith("--items: "));
   CHECK_THAT(error_of({"--precision", "float64"}), StartsWith("--precision: "));
   CHECK_THAT(error_of({"--weight-decay", "100"}), StartsWith("--weight-decay: "));
