@@ -76,8 +76,10 @@ std::string Setup::label() const {
     for (const MeasuredRun* each : runs) values.push_back(each->number(key).value_or(0.0));
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
     if (std::abs(*low) < kNoDecay && std::abs(*high) < kNoDecay) continue;
-    std::string name(key);
-    std::replace(name.begin(), name.end(), '_', ' ');
+    constexpr std::string_view kSpread = "_sd";
+    const std::string name = key.ends_with(kSpread) ? "sd of " + std::string(key.substr(0, key.size() - kSpread.size()))
+                             : key == "attention_decay" ? "attention decay"
+                                                        : std::string(key);
     text += ", " + name + " " + format_number(*low) + (*high > *low ? " to " + format_number(*high) : "");
   }
   return text;

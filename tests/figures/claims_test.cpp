@@ -288,7 +288,7 @@ TEST_CASE("claims: fade times and the range of decay come from the runs", "[figu
   CHECK(range.measured.low == 3e-3);
   CHECK(range.measured.high == 0.1);
   CHECK(range.prediction.value.has_value());
-  CHECK_THAT(range.scope, ContainsSubstring("lambda w 1e-04 to 0.1"));
+  CHECK_THAT(range.scope, ContainsSubstring("lambda_w 1e-04 to 0.1"));
   CHECK(find(claims, "transience-time").measured.value.has_value());
 }
 
