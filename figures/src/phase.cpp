@@ -379,6 +379,7 @@ FigureTables phase_tables(std::span<const MeasuredCurve> curves, const FigureOpt
 }
 
 FigureTables phase_of_runs_tables(const std::filesystem::path& data, const FigureOptions& options) {
+  validate(options);
   if (data.empty()) return diagram({}, {}, options);
   MeasuredRuns folder = read_run_folder(data, {.trajectories = false, .skip_bad_files = options.skip_bad_files});
   RunList candidates;

@@ -24,7 +24,7 @@ namespace {
 
 /// Small runs of the minimal model (hidden 16, N = 8 and 16): K infinite; K = 200 at lambda_w = 0.01, 0.03, 0.1, 2; on
 /// balanced contexts; and two memorization curves of the same network with K = 200.
-const fs::path kRuns = fs::path(ICLK_TEST_DATA) / "runs";
+const fs::path kRuns = fs::path(ICLK_TEST_DATA) / "trajectories";
 
 std::string message_of(const auto& action) {
   try {
