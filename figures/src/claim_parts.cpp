@@ -127,8 +127,6 @@ bool is_minimal(const MeasuredRun& run) {
          run.number("copy_share").value_or(1.0) > 0.999 && !(std::abs(run.number("zipf").value_or(0.0)) > 0.0);
 }
 
-bool has_random_labels(const MeasuredRun& run) { return run.text("labels").empty() || run.text("labels") == "random"; }
-
 bool has_decay(const MeasuredRun& run) {
   for (const std::string_view key : {"lambda_w", "lambda_beta", "attention_decay"}) {
     if (run.number(key).value_or(0.0) > kNoDecay) return true;

@@ -12,6 +12,7 @@
 
 #include "iclk/core/estimate.hpp"
 #include "iclk/figures/claims.hpp"
+#include "run_parts.hpp"
 
 // What the sources of the claims share. A group of claims is one claims_*.cpp with one function below.
 namespace iclk::figures {
@@ -35,7 +36,6 @@ std::vector<Setup> setups_of(const std::vector<MeasuredRun>& runs,
 std::vector<const MeasuredRun*> at_context(const Setup& setup, double n_exemplars);
 
 bool is_minimal(const MeasuredRun& run);  ///< the model of the theory: without attention to itself, one copy
-bool has_random_labels(const MeasuredRun& run);
 bool has_decay(const MeasuredRun& run);        ///< on attention, beyond the 1e-9 that does nothing
 bool has_fixed_start(const MeasuredRun& run);  ///< beta0 and w0 do not vary over seeds
 

@@ -112,6 +112,10 @@ MeasuredRuns drawn_runs(std::string_view id, const std::filesystem::path& data, 
   return found;
 }
 
+bool has_random_labels(const MeasuredRun& run) noexcept {
+  return run.text("labels").empty() || run.text("labels") == "random";
+}
+
 std::vector<RunFamily> families_of(std::span<const MeasuredRun> runs, const std::vector<std::string_view>& together) {
   std::vector<RunFamily> families;
   std::map<std::string, std::size_t> place;

@@ -19,6 +19,9 @@ namespace iclk::figures {
 MeasuredRuns drawn_runs(std::string_view id, const std::filesystem::path& data, const FigureOptions& options,
                         bool trajectories, const std::function<bool(const MeasuredRun&)>& wanted);
 
+/// Whether the labels of a context fall as they may; balanced ones do not.
+bool has_random_labels(const MeasuredRun& run) noexcept;
+
 /// Runs that agree in every setting but K, N, seed, and how long and how often they were looked at.
 struct RunFamily {
   std::vector<const MeasuredRun*> runs;  ///< in the order of read_run_folder, at least one

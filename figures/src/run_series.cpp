@@ -98,10 +98,6 @@ RunList decay_scan(const MeasuredRuns& folder, std::string_view model) {
   return scan;
 }
 
-bool has_random_labels(const MeasuredRun& run) noexcept {
-  return run.text("labels").empty() || run.text("labels") == "random";
-}
-
 bool has_columns(const MeasuredRun& run, std::span<const std::string_view> columns) noexcept {
   return run.trajectory.n_rows() > 0 && std::all_of(columns.begin(), columns.end(), [&](std::string_view column) {
            return run.trajectory.find(column) != nullptr;

@@ -10,6 +10,7 @@
 #include "iclk/core/estimate.hpp"
 #include "iclk/figures/figure_tables.hpp"
 #include "iclk/figures/run_folder.hpp"
+#include "run_parts.hpp"
 
 // Which runs of a folder belong together: what the figures of trajectories draw.
 namespace iclk::figures {
@@ -28,7 +29,6 @@ std::string_view decay_key(std::string_view model) noexcept;
 /// Its value [1/time], zero where the run does not have it.
 double decay_of(const MeasuredRun& run) noexcept;
 
-bool has_random_labels(const MeasuredRun& run) noexcept;
 /// Whether the run has measurements, and all of these columns among them.
 bool has_columns(const MeasuredRun& run, std::span<const std::string_view> columns) noexcept;
 
