@@ -69,7 +69,7 @@ Claim independent_claim() {
 bool is_finite_standard(const MeasuredRun& run) { return run.n_items && has_random_labels(run) && !has_decay(run); }
 
 /// Runs of one N and K.
-struct RunCell {
+struct Outcomes {
   double n_exemplars = 0.0, n_items = 0.0;
   std::vector<const MeasuredRun*> runs;
   std::size_t n_acquired = 0;
@@ -77,25 +77,25 @@ struct RunCell {
   std::size_t rarer() const { return std::min(n_acquired, runs.size() - n_acquired); }
 };
 
-std::vector<RunCell> cells_of(const Setup& setup) {
-  std::map<std::pair<double, double>, RunCell> cells;
+std::vector<Outcomes> outcomes_of(const Setup& setup) {
+  std::map<std::pair<double, double>, Outcomes> cells;
   for (const MeasuredRun* run : setup.runs) {
-    RunCell& cell = cells[{run->n_exemplars, *run->n_items}];
+    Outcomes& cell = cells[{run->n_exemplars, *run->n_items}];
     cell.n_exemplars = run->n_exemplars;
     cell.n_items = *run->n_items;
     cell.runs.push_back(run);
     cell.n_acquired += run->acquired ? 1 : 0;
   }
-  std::vector<RunCell> list;
+  std::vector<Outcomes> list;
   for (auto& [key, cell] : cells) list.push_back(std::move(cell));
   return list;
 }
 
-std::string points_of(const RunCell& cell) {
+std::string points_of(const Outcomes& cell) {
   return "N = " + format_number(cell.n_exemplars) + ", K = " + format_number(cell.n_items);
 }
 
-void add_bimodality(const Setup& setup, const RunCell& cell, ClaimList& claims) {
+void add_bimodality(const Setup& setup, const Outcomes& cell, ClaimList& claims) {
   std::vector<double> accuracies;
   for (const MeasuredRun* run : cell.runs) {
     if (const auto accuracy = run->number("end_icl_accuracy")) accuracies.push_back(*accuracy);
@@ -138,7 +138,7 @@ std::optional<double> predicted_share(const MeasuredRun& run, const Prediction& 
   return left > 0.0 ? theory::acquisition_probability(flow, left, start) : 0.0;
 }
 
-void add_probability(const Evidence& evidence, const Setup& setup, const RunCell& cell, ClaimList& claims) {
+void add_probability(const Evidence& evidence, const Setup& setup, const Outcomes& cell, ClaimList& claims) {
   const MeasuredRun& run = *cell.runs.front();
   if (!is_minimal(run) || has_fixed_start(run)) return;
   Claim claim = probability_claim();
@@ -242,9 +242,9 @@ void add_outcome_claims(const Evidence& evidence, ClaimList& claims) {
   const std::vector<Setup> setups = setups_of(evidence.results().runs, is_finite_standard);
   ClaimList bimodal, probability, opposite, independent;
   for (const Setup& setup : setups) {
-    const std::vector<RunCell> cells = cells_of(setup);
+    const std::vector<Outcomes> cells = outcomes_of(setup);
     const auto most = std::max_element(cells.begin(), cells.end(),
-                                       [](const RunCell& a, const RunCell& b) { return a.rarer() < b.rarer(); });
+                                       [](const Outcomes& a, const Outcomes& b) { return a.rarer() < b.rarer(); });
     constexpr std::size_t kFewest = 8;
     if (most->rarer() >= 2 && most->runs.size() >= kFewest) {
       add_bimodality(setup, *most, bimodal);
