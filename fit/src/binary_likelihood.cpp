@@ -139,13 +139,19 @@ Line newton(const BinaryData& data, Link link) {
       next = log_likelihood(data, link, line.intercept + d0, line.slope + d1);
       if (next >= best) break;
     }
+    constexpr double kFlat = 1e-12;  // of the gain: what a step still moves is its square root
     if (!(next >= best)) {  // at the rounding error of the likelihood
-      line.converged = expected_gain < 1e-12 * data.n;
+      line.converged = expected_gain < kFlat * data.n;
       return line;
     }
+    const bool flat = !(next > best) && expected_gain < kFlat * data.n;
     best = next;
     line.intercept += d0;
     line.slope += d1;
+    if (flat) {  // this step was Newton's last correction; further ones move to and fro within rounding
+      line.converged = true;
+      return line;
+    }
   }
   return line;
 }

@@ -192,6 +192,24 @@ TEST_CASE("binary threshold: all or no runs acquired bound K* on one side", "[fi
   CHECK_THAT(*fit::fit_threshold(counted({3}, 3), {.small_sample = false}).k_star.high, WithinRel(1000.0, 1e-6));
 }
 
+TEST_CASE("binary threshold: the likelihood is maximised for any counts", "[fit][threshold]") {
+  // At its top the likelihood is flat to rounding; the search must end there, wherever the levels lie.
+  Rng rng(6, RandomPurpose::test, 0);
+  for (int set = 0; set < 1000; ++set) {
+    std::vector<fit::RunOutcome> runs;
+    double n_items = 20 + 100 * rng.uniform();
+    const double threshold = std::log(n_items) + 1.5 * rng.uniform();
+    for (int level = 0; level < 8; ++level, n_items = std::round(n_items * (1.1 + 0.4 * rng.uniform()))) {
+      const double p = 1 / (1 + std::exp(-6 * (std::log(n_items) - threshold)));
+      for (int i = 0; i < 6; ++i) runs.push_back({.n_items = n_items, .acquired = rng.uniform() < p});
+    }
+    for (const fit::Link link : {fit::Link::probit, fit::Link::logit}) {
+      CAPTURE(set, runs.size());
+      CHECK(fit::fit_threshold(runs, {.link = link}).outcome != fit::ThresholdOutcome::not_converged);
+    }
+  }
+}
+
 TEST_CASE("binary threshold: one K and falling data have no threshold", "[fit][threshold]") {
   const auto one = fit::fit_threshold(counted({7}, 20));
   REQUIRE(one.outcome == fit::ThresholdOutcome::one_level);
