@@ -35,7 +35,7 @@ std::vector<Setup> setups_of(const std::vector<MeasuredRun>& runs,
 /// Runs of a setup with one N (as the theory counts it) and one K (empty: infinite).
 std::vector<const MeasuredRun*> at_context(const Setup& setup, double n_exemplars);
 
-bool is_minimal(const MeasuredRun& run);  ///< the model of the theory: without attention to itself, one copy
+bool is_minimal(const MeasuredRun& run);       ///< the model of the theory: without attention to itself, one copy
 bool has_decay(const MeasuredRun& run);        ///< on attention, beyond the 1e-9 that does nothing
 bool has_fixed_start(const MeasuredRun& run);  ///< beta0 and w0 do not vary over seeds
 

@@ -140,7 +140,7 @@ Line newton(const BinaryData& data, Link link) {
       if (next >= best) break;
     }
     constexpr double kFlat = 1e-12;  // of the gain: what a step still moves is its square root
-    if (!(next >= best)) {  // at the rounding error of the likelihood
+    if (!(next >= best)) {           // at the rounding error of the likelihood
       line.converged = expected_gain < kFlat * data.n;
       return line;
     }
