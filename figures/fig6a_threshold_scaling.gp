@@ -18,8 +18,8 @@ plot csv_theory skip 1 using theory_n_context:theory_k_exact_loss_low:theory_k_e
        title (has_fit ? 'fit of the runs, exponent ' . law_label : ''), \
      csv_theory skip 1 using theory_n_context:theory_k_exact_loss with lines linecolor rgb accent linewidth 1.5 \
        title (has_theory ? 'theory: exact loss at this {/:Italic N}' : ''), \
-     csv_theory skip 1 using theory_n_context:theory_k_finite_items with lines linecolor rgb accent linewidth 1.2 \
-       dashtype (12, 4, 2, 4) title (has_theory ? 'theory: same, finite {/:Italic K} and {/:Italic D}' : ''), \
+     csv_theory skip 1 using theory_n_context:theory_k_closed_loop with lines linecolor rgb accent linewidth 1.2 \
+       dashtype (12, 4, 2, 4) title (has_theory ? 'theory: closed loop, finite {/:Italic K}' : ''), \
      csv_theory skip 1 using theory_n_context:theory_k_flow with lines linecolor rgb accent linewidth 1.3 \
        dashtype (9, 5) title (has_theory ? 'theory: Eqs. 7–8' : ''), \
      csv_theory skip 1 using theory_n_context:theory_k_leading with lines linecolor rgb accent linewidth 1.5 \
@@ -30,6 +30,11 @@ plot csv_theory skip 1 using theory_n_context:theory_k_exact_loss_low:theory_k_e
      for [i = 1:n_models] csv index i - 1 skip 1 using csv_n_context:csv_k_star with points \
        pointtype int(word(shapes, i)) pointsize 1.2 * mark linecolor rgb word(colors, i) \
        title word(model_labels, i) . ', measured', \
+     csv_attention skip 1 using attention_n_context:attention_k_star_low:attention_k_star_low:attention_k_star_high:attention_k_star_high \
+       with financebars linecolor rgb blue linewidth 1, \
+     csv_attention skip 1 using attention_n_context:attention_k_star with points \
+       pointtype 6 pointsize 1.2 * mark linewidth 1.5 linecolor rgb blue \
+       title (has_attention ? 'half of the attention on the copy' : ''), \
      csv skip 1 using csv_n_context:csv_k_above with points pointtype 8 pointsize 1.4 * mark linecolor rgb dark \
        title (has_bounds ? '{/:Italic K}* above / below' : ''), \
      csv skip 1 using csv_n_context:csv_k_below with points pointtype 10 pointsize 1.4 * mark linecolor rgb dark

@@ -7,6 +7,7 @@
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
 #include "iclk/fit/binary_threshold.hpp"
+#include "outcome_theory.hpp"
 
 // K*(N) from runs that did or did not acquire, against the curves of separately trained MLPs.
 namespace iclk::figures {
@@ -48,6 +49,21 @@ Claim mean_claim() {
   return claim;
 }
 
+Claim attention_claim() {
+  Claim claim = make_claim("threshold-attention", ClaimOrigin::ours, "Eq. 21, closed loop, K items",
+                           "K* of attention follows from the curves without a free parameter once attention slows "
+                           "memorization and further copies of the target count.");
+  claim.quantity = "K*, half of the attention on the copy";
+  return claim;
+}
+
+Claim attention_mean_claim() {
+  Claim claim = make_claim("threshold-attention-mean-ratio", ClaimOrigin::ours, "Eq. 21, closed loop, K items",
+                           "Over all N, measured and predicted K* of attention agree on average.");
+  claim.quantity = "measured over predicted K* of attention, geometric mean over N";
+  return claim;
+}
+
 Claim leading_claim() {
   Claim claim = make_claim("threshold-leading", ClaimOrigin::paper, "Eq. 10, Eq. 13",
                            "K* follows from Eq. 10 and the memorization law, the prefactor taken as it stands.");
@@ -73,12 +89,58 @@ std::vector<fit::RunOutcome> outcomes_of(std::span<const MeasuredRun* const> run
   return outcomes;
 }
 
+/// The same by attention; empty unless it is known of every run.
+std::vector<fit::RunOutcome> attention_outcomes_of(std::span<const MeasuredRun* const> runs) {
+  std::vector<fit::RunOutcome> outcomes = outcomes_of(runs);
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const std::optional<bool> acquired = attention_acquired(*runs[i]);
+    if (!acquired) return {};
+    outcomes[i].acquired = *acquired;
+  }
+  return outcomes;
+}
+
 /// K* of one N, measured and predicted.
 struct ContextResult {
   double n_exemplars = 0.0;
   fit::ThresholdFit fit;
   const Prediction* prediction = nullptr;
 };
+
+/// The prediction of a claim about K*, and the range with which it holds; returns measured over predicted.
+std::optional<double> compare_k_star(Claim& claim, const Estimate& predicted) {
+  constexpr double kShare = 0.1;
+  claim.prediction = predicted;
+  if (!predicted.value) {
+    claim.reason = "the curves predict no K* at this N";
+    return std::nullopt;
+  }
+  claim.allowed = within_share(*predicted.value, kShare);
+  if (predicted.low) claim.allowed.low = std::min(*claim.allowed.low, *predicted.low);
+  if (predicted.high) claim.allowed.high = std::max(*claim.allowed.high, *predicted.high);
+  claim.allowance = "the prediction's own interval, or within 10 % of it";
+  claim.widest = *predicted.value;
+  if (!claim.measured.value) return std::nullopt;
+  return *claim.measured.value / *predicted.value;
+}
+
+void add_mean_ratio(Claim claim, std::span<const double> ratios, std::span<const double> contexts, const Setup& setup,
+                    ClaimList& claims) {
+  if (ratios.size() < 2) return;
+  claim.prediction = exactly(1.0);
+  claim.measured = geometric_mean_of(ratios);
+  claim.allowed = within_share(1.0, 0.1);
+  claim.allowance = "within 10 %";
+  claim.widest = 1.0;
+  take_runs(claim, setup.runs, setup, range_text("N", contexts));
+  claims.push_back(std::move(claim));
+}
+
+/// The row of a value without curves to predict it.
+void say_no_curves(Claim& claim, const Setup& setup) {
+  claim.reason = "no data: memorization curves of this network at two K";
+  claim.commands = {curve_command(setup.first())};
+}
 
 void add_values(const Setup& setup, std::span<const ContextResult> results, ClaimList& claims) {
   std::vector<double> contexts, ratios, leading_ratios;
@@ -88,44 +150,44 @@ void add_values(const Setup& setup, std::span<const ContextResult> results, Clai
     claim.measured = result.fit.k_star;
     take_runs(claim, runs, setup, "N = " + format_number(result.n_exemplars));
     if (!result.prediction) {
-      claim.reason = "no data: memorization curves of this network at two K";
-      claim.commands = {curve_command(setup.first())};
+      say_no_curves(claim, setup);
       claims.push_back(std::move(claim));
       continue;
     }
-    const Estimate& predicted = result.prediction->k_star_full_loss;
-    claim.prediction = predicted;
-    if (predicted.value) {
-      constexpr double kShare = 0.1;
-      claim.allowed = within_share(*predicted.value, kShare);
-      if (predicted.low) claim.allowed.low = std::min(*claim.allowed.low, *predicted.low);
-      if (predicted.high) claim.allowed.high = std::max(*claim.allowed.high, *predicted.high);
-      claim.allowance = "the prediction's own interval, or within 10 % of it";
-      claim.widest = *predicted.value;
-      if (claim.measured.value) {
-        contexts.push_back(result.n_exemplars);
-        ratios.push_back(*claim.measured.value / *predicted.value);
-        if (result.prediction->k_star_leading.value) {
-          leading_ratios.push_back(*claim.measured.value / *result.prediction->k_star_leading.value);
-        }
-      }
-    } else {
-      claim.reason = "the curves predict no K* at this N";
+    if (const auto ratio = compare_k_star(claim, result.prediction->k_star_full_loss)) {
+      contexts.push_back(result.n_exemplars);
+      ratios.push_back(*ratio);
+      const Estimate& leading = result.prediction->k_star_leading;
+      if (leading.value) leading_ratios.push_back(*claim.measured.value / *leading.value);
     }
     claims.push_back(std::move(claim));
   }
   if (ratios.size() < 2) return;
-  const auto add_ratio = [&](Claim claim, const std::vector<double>& values) {
-    claim.prediction = exactly(1.0);
-    claim.measured = geometric_mean_of(values);
-    claim.allowed = within_share(1.0, 0.1);
-    claim.allowance = "within 10 %";
-    claim.widest = 1.0;
-    take_runs(claim, setup.runs, setup, range_text("N", contexts));
+  add_mean_ratio(mean_claim(), ratios, contexts, setup, claims);
+  add_mean_ratio(leading_claim(), leading_ratios, contexts, setup, claims);
+}
+
+/// K* by attention at every N, where the runs say whether they have it.
+void add_attention_values(const Evidence& evidence, const Setup& setup, std::span<const ContextResult> results,
+                          ClaimList& claims) {
+  if (attention_outcomes_of(setup.runs).empty()) return;
+  std::optional<ClosedLoopThreshold> closed_loop;
+  if (results.front().prediction) closed_loop.emplace(evidence.curves_of(setup.first()), setup.runs);
+  std::vector<double> contexts, ratios;
+  for (const ContextResult& result : results) {
+    const std::vector<const MeasuredRun*> runs = at_context(setup, result.n_exemplars);
+    Claim claim = attention_claim();
+    claim.measured = fit::fit_threshold(attention_outcomes_of(runs)).k_star;
+    take_runs(claim, runs, setup, "N = " + format_number(result.n_exemplars));
+    if (!closed_loop) {
+      say_no_curves(claim, setup);
+    } else if (const auto ratio = compare_k_star(claim, closed_loop->k_star(result.n_exemplars))) {
+      contexts.push_back(result.n_exemplars);
+      ratios.push_back(*ratio);
+    }
     claims.push_back(std::move(claim));
-  };
-  add_ratio(mean_claim(), ratios);
-  if (leading_ratios.size() >= 2) add_ratio(leading_claim(), leading_ratios);
+  }
+  add_mean_ratio(attention_mean_claim(), ratios, contexts, setup, claims);
 }
 
 void add_exponents(const Setup& setup, std::span<const ContextResult> results, ClaimList& claims) {
@@ -144,8 +206,7 @@ void add_exponents(const Setup& setup, std::span<const ContextResult> results, C
     paper.allowed = paper.prediction;
     paper.allowance = "the interval of 1/nu from this network's curves";
   } else {
-    paper.reason = "no data: memorization curves of this network at two K";
-    paper.commands = {curve_command(setup.first())};
+    say_no_curves(paper, setup);
   }
   claims.push_back(std::move(paper));
 
@@ -184,7 +245,7 @@ void add_sharpness(const Setup& setup, std::span<const ContextResult> results, C
 
 void add_threshold_claims(const Evidence& evidence, ClaimList& claims) {
   bool any = false, any_contexts = false;
-  ClaimList values, exponents, widths;
+  ClaimList values, attention, exponents, widths;
   for (const Setup& setup : setups_of(evidence.results().runs, is_scan)) {
     std::vector<ContextResult> results;
     for (const double n : setup.contexts()) {
@@ -198,14 +259,18 @@ void add_threshold_claims(const Evidence& evidence, ClaimList& claims) {
     }
     if (results.empty()) continue;
     any = true;
-    if (is_minimal(setup.first())) add_values(setup, results, values);
+    if (is_minimal(setup.first())) {
+      add_values(setup, results, values);
+      add_attention_values(evidence, setup, results, attention);
+    }
     if (results.size() >= 2) {
       any_contexts = true;
       add_exponents(setup, results, exponents);
     }
     add_sharpness(setup, results, widths);
   }
-  for (ClaimList* list : {&exponents, &values, &widths}) claims.insert(claims.end(), list->begin(), list->end());
+  for (ClaimList* list : {&exponents, &values, &attention, &widths})
+    claims.insert(claims.end(), list->begin(), list->end());
   const auto close = [&](Claim claim, const char* missing) { claims.push_back(gap(std::move(claim), missing, kScan)); };
   if (!any_contexts) {
     close(exponent_claim(), "runs at several K for two or more N");
@@ -214,6 +279,9 @@ void add_threshold_claims(const Evidence& evidence, ClaimList& claims) {
   if (values.empty()) {
     close(value_claim(), "runs of the minimal model at several K");
     close(leading_claim(), "runs of the minimal model at several K for two or more N");
+  }
+  if (attention.empty()) {
+    close(attention_claim(), "runs of the minimal model at several K that say whether attention was acquired");
   }
   if (!any) close(sharp_claim(), "runs at several K");
 }

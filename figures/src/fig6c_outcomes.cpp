@@ -99,7 +99,7 @@ FigureTables fig6c_folder_tables(const std::filesystem::path& data, const Figure
                         curve_command(front) + "` makes them. The upper panel shows a power law at its threshold";
   }
   const double excess =
-      attention_excess(front, *of_runs.n_context, {.w = start.w0_mean, .beta = start.beta0_mean}).value_or(0.0);
+      attention_excess(*of_runs.n_context, {.w = start.w0_mean, .beta = start.beta0_mean}).value_or(0.0);
   FigureTables figure = fig6c_tables_beyond(curves, of_runs, excess);
 
   const double n_runs = static_cast<double>(at->runs.size());

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
+#include <numeric>
 #include <set>
 
 #include "iclk/fit/memorization_law.hpp"
@@ -16,6 +18,8 @@ namespace {
 constexpr int kBits = 5;
 constexpr int kStarts = 1 << kBits;  ///< so that a share is known to 2 %, better than runs tell
 constexpr double kUntrainedC2 = 0.5;
+constexpr double kLoopTolerance = 1e-7;  ///< of the flow in a closed loop: far below the scatter of curves over seeds
+constexpr double kMostContext = 1e5;     ///< N beyond which a curve is no use
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 theory::FlowState mean_of(const theory::StartDistribution& start) {
@@ -97,14 +101,18 @@ std::optional<double> time_to_attention(const MeasuredRun& run, double n_context
   return flow.attention_half->time;
 }
 
-std::optional<double> attention_excess(const MeasuredRun& run, double n_context, theory::FlowState start,
-                                       std::optional<double> n_items) {
-  const theory::ContextModel context =
-      n_items ? context_of(run, n_context, n_items) : theory::ContextModel{.n_context = n_context};
-  const theory::AttentionFlow flow = attention_flow(context, start, theory::ConstantMemorization{});
+std::optional<double> attention_excess(double n_context, theory::FlowState start) {
+  const theory::AttentionFlow flow = attention_flow({.n_context = n_context}, start, theory::ConstantMemorization{});
   const double blow_up = theory::acquisition_integral_exact(n_context, start.beta, start.w, kUntrainedC2);
   if (!flow.attention_half || !(flow.attention_half->time > 0.0) || !std::isfinite(blow_up)) return std::nullopt;
   return flow.attention_half->time - blow_up;
+}
+
+std::optional<bool> attention_acquired(const MeasuredRun& run) {
+  if (run.model != "minimal") return std::nullopt;
+  if (const auto in_table = run.number("attention_acquired")) return *in_table > 0.5;
+  if (run.number("t_attention_half")) return true;
+  return run.line ? std::nullopt : std::optional(false);  // a simulation file without the time says that there was none
 }
 
 NetworkTheory::NetworkTheory(std::span<const MeasuredCurve> curves, const MeasuredRun& run)
@@ -125,10 +133,9 @@ NetworkTheory::NetworkTheory(std::span<const MeasuredCurve> curves, const Measur
   law_ = fitted.law;
 }
 
-double NetworkTheory::required_excess(ThresholdLevel level, double n_context, double n_items) const {
+double NetworkTheory::required_excess(ThresholdLevel level, double n_context) const {
   if (level == ThresholdLevel::flow) return 0.0;
-  const std::optional<double> counted = level == ThresholdLevel::finite_items ? std::optional(n_items) : std::nullopt;
-  return attention_excess(run_, n_context, mean_of(starts_of(run_)), counted).value_or(kNever);
+  return attention_excess(n_context, mean_of(starts_of(run_))).value_or(kNever);
 }
 
 Estimate NetworkTheory::k_star(ThresholdLevel level, double n_context) const {
@@ -139,17 +146,11 @@ Estimate NetworkTheory::k_star(ThresholdLevel level, double n_context) const {
     return law_.exponent.value && std::isfinite(required) ? fit::x_at(law_, required) : Estimate{};
   }
   std::vector<theory::ThresholdPoint> points;
-  double excess = 0.0, items_of_excess = 0.0;
+  const double excess = required_excess(level, n_context);
   for (std::size_t i = 0; i < curves_.size(); ++i) {
-    const double n_items = static_cast<double>(*curves_[i].n_items);
-    const bool depends_on_items = level == ThresholdLevel::finite_items && n_items > items_of_excess;
-    if (i == 0 || depends_on_items) {  // curves come by rising K
-      excess = required_excess(level, n_context, n_items);
-      items_of_excess = n_items;
-    }
     const double required = theory::CurveFlow(curves_[i].curves, n_context).required_integral(start) + excess;
     if (!(required > 0.0) || !std::isfinite(required)) return {};
-    points.push_back({n_items, infinity_[i], required});
+    points.push_back({static_cast<double>(*curves_[i].n_items), infinity_[i], required});
   }
   return threshold_from_curves(points).k_star;
 }
@@ -171,7 +172,7 @@ std::vector<double> NetworkTheory::thresholds(double n_context) const {
   if (!known()) return {};
   const std::vector<theory::FlowState> starts = spread_starts(starts_of(run_));
   std::vector<std::vector<double>> required(starts.size());  // [start][curve]
-  const double excess = required_excess(ThresholdLevel::exact_loss, n_context, 0.0);
+  const double excess = required_excess(ThresholdLevel::exact_loss, n_context);
   for (const MeasuredCurve& curve : curves_) {
     std::vector<double> blow_up(starts.size());
     theory::CurveFlow(curve.curves, n_context).required_integrals(starts, blow_up);
@@ -195,6 +196,97 @@ std::vector<double> NetworkTheory::balanced_thresholds(double n_context) const {
   }
   std::sort(result.begin(), result.end());
   return result;
+}
+
+ClosedLoopThreshold::ClosedLoopThreshold(std::span<const MeasuredCurve> curves,
+                                         std::span<const MeasuredRun* const> runs) {
+  std::map<double, std::vector<double>> times;  // by N
+  for (const MeasuredRun* run : runs) {
+    const auto lr = run->number("lr"), iterations = run->number("iterations");
+    if (!lr || !iterations || !(*lr * *iterations > 0.0)) continue;
+    times[run->n_exemplars].push_back(*lr * *iterations);
+  }
+  for (auto& [n_context, of_runs] : times) {
+    const auto middle = of_runs.begin() + static_cast<std::ptrdiff_t>(of_runs.size() / 2);
+    std::nth_element(of_runs.begin(), middle, of_runs.end());
+    training_times_[n_context] = *middle;
+  }
+  std::map<double, std::vector<double>> log_contexts;  // by K
+  for (const MeasuredCurve& curve : curves) {
+    if (const auto context = critical_context(curve, *runs.front())) {
+      log_contexts[static_cast<double>(curve.n_items.value())].push_back(std::log(*context));
+    }
+  }
+  for (const auto& [n_items, logs] : log_contexts) {
+    const double n = static_cast<double>(logs.size());
+    const double mean = std::accumulate(logs.begin(), logs.end(), 0.0) / n;
+    double squares = 0.0;
+    for (const double log : logs) squares += (log - mean) * (log - mean);
+    levels_.push_back({std::log(n_items), mean, n > 1.0 ? std::optional(squares / (n * (n - 1.0))) : std::nullopt});
+  }
+}
+
+/// How long runs at this N are trained: straight lines between the N of the runs, in proportion to N beyond.
+double ClosedLoopThreshold::training_time(double n_context) const {
+  if (training_times_.empty()) return kNever;
+  const auto above = training_times_.lower_bound(n_context);
+  if (above == training_times_.begin()) return above->second * n_context / above->first;
+  const auto below = std::prev(above);
+  if (above == training_times_.end()) return below->second * n_context / below->first;
+  const double share = (n_context - below->first) / (above->first - below->first);
+  return below->second + share * (above->second - below->second);
+}
+
+/// The largest N at which attention is acquired along the curve, plus 1/2. Empty where there is none from 2 on.
+std::optional<double> ClosedLoopThreshold::critical_context(const MeasuredCurve& curve, const MeasuredRun& run) const {
+  const double n_items = static_cast<double>(curve.n_items.value());
+  if (n_items < 2.0) return std::nullopt;
+  const theory::FlowState start = mean_of(starts_of(run));
+  const auto acquires = [&](double n_context) {
+    theory::ContextModel context = context_of(run, n_context, n_items);
+    context.balanced_items = run.text("item_labels") == "balanced";
+    context.item_dim.reset();
+    const theory::AttentionFlow flow = attention_flow(context, start, curve.curves,
+                                                      {.lambda_w = run.number("lambda_w").value_or(0.0),
+                                                       .lambda_beta = run.number("lambda_beta").value_or(0.0),
+                                                       .closed_loop = true,
+                                                       .rel_tol = kLoopTolerance,
+                                                       .t_max = training_time(n_context)});
+    return flow.attention_half.has_value();
+  };
+  double low = std::max(2.0, std::round(std::pow(n_items, 2.0 / 3.0))), high = 2.0 * low;
+  while (!acquires(low)) {
+    if (low < 3.0) return std::nullopt;
+    high = low;
+    low = std::max(2.0, std::floor(0.5 * low));
+  }
+  while (high < kMostContext && acquires(high)) low = high, high *= 2.0;
+  if (high >= kMostContext) return std::nullopt;
+  while (high - low > 1.5) {
+    const double middle = std::floor(0.5 * (low + high));
+    (acquires(middle) ? low : high) = middle;
+  }
+  return low + 0.5;
+}
+
+Estimate ClosedLoopThreshold::k_star(double n_context) const {
+  const double wanted = std::log(n_context);
+  for (std::size_t i = 0; i + 1 < levels_.size(); ++i) {
+    const Level &below = levels_[i], &above = levels_[i + 1];
+    if (!(below.log_context <= wanted && wanted < above.log_context)) continue;
+    const double rise = above.log_context - below.log_context, run = above.log_items - below.log_items;
+    const double share = (wanted - below.log_context) / rise;
+    const double log_k = below.log_items + share * run;
+    Estimate k_star{.value = std::exp(log_k), .low = {}, .high = {}};
+    if (below.variance && above.variance) {
+      const double error =
+          std::sqrt((1.0 - share) * (1.0 - share) * *below.variance + share * share * *above.variance) * run / rise;
+      k_star.low = std::exp(log_k - 2.0 * error);
+      k_star.high = std::exp(log_k + 2.0 * error);
+    }
+    return k_star;
+  }
+  return {};
 }
 
 double share_up_to(const std::vector<double>& rising, double value) {

@@ -205,6 +205,37 @@ TEST_CASE("claims: exponent and value of the threshold come from runs and curves
   }
 }
 
+TEST_CASE("claims: K* by attention is compared with the flow in a closed loop", "[figures][eq21]") {
+  // The synthetic curves give K* of attention of about 2.2 N^1.4; twice as much cannot hold.
+  for (const auto& [prefactor, verdict] : {std::pair{2.2, ClaimVerdict::holds}, std::pair{4.4, ClaimVerdict::fails}}) {
+    const TemporaryFolder folder;
+    write_synthetic_curves(folder.path(), {60, 125, 250, 500, 1000, 2000}, 3);
+    std::vector<RunRow> rows = scan(prefactor, 1.4);
+    for (RunRow& row : rows) row.attention_acquired = row.acquired ? 1 : 0;
+    for (RunRow& row : rows) row.acquired = false;  // 95 % accuracy is another matter
+    folder.write("a.runs.csv", run_table(rows));
+    const auto claims = claims_in(folder);
+    const auto values = find_all(claims, "threshold-attention");
+    REQUIRE(values.size() == 3);
+    for (const Claim& claim : values) {
+      REQUIRE(claim.prediction.value);
+      CHECK(claim.prediction.low < claim.prediction.value);
+      CHECK(claim.verdict == verdict);
+    }
+    const Claim mean = find(claims, "threshold-attention-mean-ratio");
+    CHECK(mean.verdict == verdict);
+    CHECK_THAT(*mean.measured.value, WithinAbs(verdict == ClaimVerdict::holds ? 1.0 : 2.0, 0.1));
+  }
+}
+
+TEST_CASE("claims: without a column attention_acquired K* by attention is a gap", "[figures]") {
+  const TemporaryFolder folder;
+  folder.write("a.runs.csv", run_table(scan(2.0, 1.4)));
+  const Claim claim = find(claims_in(folder), "threshold-attention");
+  CHECK(claim.verdict == ClaimVerdict::not_tested);
+  CHECK_THAT(claim.reason, StartsWith("no data"));
+}
+
 TEST_CASE("claims: without curves of the network the threshold has no prediction and the gap says how", "[figures]") {
   const TemporaryFolder folder;
   folder.write("a.runs.csv", run_table(scan(2.0, 1.4)));

@@ -209,7 +209,95 @@ TEST_CASE("fig6a: lines of theory are those of iclk predict", "[figures][eq12][e
   CHECK_THAT(*theory.number(rows[0], "k_exact_loss"), WithinRel(*threshold_from_curves(exact).k_star.value, 1e-7));
   CHECK_THAT(*theory.number(rows[0], "k_leading"),
              WithinRel(*fit::x_at(law.law, theory::acquisition_integral_leading(20, 0)).value, 1e-12));
-  CHECK(*theory.number(rows[0], "k_finite_items") < *theory.number(rows[0], "k_exact_loss"));
+}
+
+TEST_CASE("fig6a: the closed-loop line is the flow along the curves, N by N", "[figures][eq21]") {
+  const FigureTables figure = figure_tables("fig6a", kRuns);
+  const MeasuredRun run = runs_where([](const MeasuredRun& r) { return r.model == "minimal"; }).front();
+  REQUIRE(run.text("item_labels") == "random");
+  const Table& theory = figure.table("theory");
+  std::vector<std::pair<double, double>> means;  // ln K, mean of ln N
+  for (const MeasuredCurve& curve : curves_like(kRuns, run)) {
+    const double n_items = static_cast<double>(*curve.n_items);
+    double largest = 0.0;  // these runs do not say how long they were to be trained: to the end of the curve
+    for (double n = 2.0; n <= 120.0; ++n) {
+      const auto flow = theory::attention_flow({.n_context = n, .n_items = n_items}, {}, curve.curves,
+                                               {.closed_loop = true, .rel_tol = 1e-7});
+      if (flow.attention_half) largest = n + 0.5;
+    }
+    REQUIRE(largest > 0.0);
+    means.emplace_back(std::log(n_items), std::log(largest));  // one seed of each K
+  }
+  std::size_t n_compared = 0;
+  for (std::size_t row = 0; row < theory.rows.size(); ++row) {
+    const double wanted = std::log(*theory.number(row, "n_context"));
+    const auto above = std::find_if(means.begin(), means.end(), [&](const auto& m) { return m.second > wanted; });
+    if (above == means.begin() || above == means.end()) {
+      CHECK_FALSE(theory.number(row, "k_closed_loop"));
+      continue;
+    }
+    const auto below = above - 1;
+    const double share = (wanted - below->second) / (above->second - below->second);
+    const double k_star = std::exp(below->first + share * (above->first - below->first));
+    CHECK_THAT(*theory.number(row, "k_closed_loop"), WithinRel(k_star, 1e-12));
+    CHECK_FALSE(theory.number(row, "k_closed_loop_low"));  // no scatter over seeds
+    CHECK(k_star < *theory.number(row, "k_exact_loss"));
+    ++n_compared;
+  }
+  CHECK(n_compared > 2);
+}
+
+TEST_CASE("fig6a: the closed-loop line follows the runs' item labels and training times", "[figures]") {
+  const auto k_star = [](const std::string& item_labels, const std::string& iterations) {
+    const TemporaryFolder folder;
+    fs::copy(kRuns, folder / "data", fs::copy_options::recursive);
+    const auto replace_all = [](std::string text, const std::string& from, const std::string& to) {
+      for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+        text.replace(at, from.size(), to);
+      }
+      return text;
+    };
+    for (const auto& entry : fs::directory_iterator(folder / "data/curves")) {  // curves of the runs' labels only
+      folder.write("data/curves/" + entry.path().filename().string(),
+                   replace_all(read_file(entry.path()), "# labels: random", "# labels: " + item_labels));
+    }
+    const std::string runs =
+        replace_all(read_file(folder / "data/minimal.runs.csv"), ",random,random,", ",random," + item_labels + ",");
+    folder.write("data/minimal.runs.csv",
+                 "iterations," + replace_all(runs.substr(0, runs.size() - 1), "\n", "\n" + iterations + ",") + "\n");
+    const Table theory = figure_tables("fig6a", folder / "data").table("theory");
+    return theory.number(rows_where(theory, {{"n_context", 20.0}}).at(0), "k_closed_loop").value();
+  };
+  const double coins = k_star("random", "100000");
+  CHECK(k_star("balanced", "100000") > coins);  // further copies do not pull w
+  CHECK(k_star("random", "2000") > coins);      // attention comes only after the end, 0.05 * 2000 = 100
+}
+
+TEST_CASE("fig6a: K* by attention stands beside that by accuracy where the tables say it", "[figures][eq13]") {
+  CHECK(figure_tables("fig6a", kRuns).table("attention").rows.empty());
+  const TemporaryFolder folder;
+  std::string text = kHeader;
+  text.insert(text.size() - 1, ",attention_acquired");
+  std::vector<fit::RunOutcome> attended;
+  int id = 0;
+  for (const double k : {100.0, 200.0, 400.0, 800.0}) {
+    for (int seed = 0; seed < 4; ++seed) {
+      const bool attention = k >= 400.0 || (k == 200.0 && seed > 1);
+      text += row(++id, format_number(k), k > 700.0 ? 1 : 0, 5, std::string("0.9,0.6,") + (attention ? "1" : "0"));
+      attended.push_back({k, attention, 20.0});
+    }
+  }
+  folder.write("a.runs.csv", text);
+  const FigureTables figure = figure_tables("fig6a", folder.path());
+  const Table& points = figure.table("attention");
+  REQUIRE(points.rows.size() == 1);
+  const fit::ThresholdFit fit = fit::fit_threshold(attended);
+  CHECK_THAT(*points.number(0, "k_star"), WithinRel(*fit.k_star.value, 1e-12));
+  CHECK_THAT(*points.number(0, "k_star_low"), WithinRel(*fit.k_star.low, 1e-12));
+  CHECK_THAT(*points.number(0, "k_star_high"), WithinRel(*fit.k_star.high, 1e-12));
+  CHECK(*points.number(0, "k_star") < *figure.table("").number(0, "k_star"));
+  CHECK_THAT(figure.caption, ContainsSubstring("half of the attention on the copy, N = 20: K* ="));
+  CHECK(fs::file_size(draw_figure("fig6a", folder.path(), folder / "out").svg) > 5000);
 }
 
 TEST_CASE("fig6a: a change of the runs or the curves changes points or lines", "[figures]") {

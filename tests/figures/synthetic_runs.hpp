@@ -22,13 +22,15 @@ struct RunRow {
   bool acquired = true;
   double time = 100.0;
   std::optional<double> t_attention_half = {}, t_accuracy_fade = {}, t_fade = {}, icl_accuracy = {}, iwl_accuracy = {};
+  std::optional<double> attention_acquired = {};  ///< 0 or 1
 };
 
 inline std::string run_table(const std::vector<RunRow>& rows) {
   std::string text =
       "run,model,items,context,count_target,attend_self,labels,hidden,dim,batch,lr,weight_decay,beta0,beta0_sd,w0,w0_"
       "sd,"
-      "lambda_w,seed,outcome,acquired,time,t_attention_half,t_accuracy_fade,t_fade,icl_accuracy,iwl_accuracy\n";
+      "lambda_w,seed,outcome,acquired,time,t_attention_half,t_accuracy_fade,t_fade,icl_accuracy,iwl_accuracy,attention_"
+      "acquired\n";
   std::size_t index = 0;
   const auto maybe = [](const std::optional<double>& value) { return value ? format_number(*value) : std::string(); };
   for (const RunRow& row : rows) {
@@ -39,7 +41,7 @@ inline std::string run_table(const std::vector<RunRow>& rows) {
             ",63,128,0.01,1e-10,0," + format_number(row.beta0_sd) + ",0,0," + format_number(row.lambda_w) + "," +
             std::to_string(row.seed) + ",reached_iterations," + (row.acquired ? "1," : "0,") + format_number(row.time) +
             "," + maybe(row.t_attention_half) + "," + maybe(row.t_accuracy_fade) + "," + maybe(row.t_fade) + "," +
-            maybe(row.icl_accuracy) + "," + maybe(row.iwl_accuracy) + "\n";
+            maybe(row.icl_accuracy) + "," + maybe(row.iwl_accuracy) + "," + maybe(row.attention_acquired) + "\n";
   }
   return text;
 }
