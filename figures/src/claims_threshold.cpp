@@ -89,17 +89,6 @@ std::vector<fit::RunOutcome> outcomes_of(std::span<const MeasuredRun* const> run
   return outcomes;
 }
 
-/// The same by attention; empty unless it is known of every run.
-std::vector<fit::RunOutcome> attention_outcomes_of(std::span<const MeasuredRun* const> runs) {
-  std::vector<fit::RunOutcome> outcomes = outcomes_of(runs);
-  for (std::size_t i = 0; i < runs.size(); ++i) {
-    const std::optional<bool> acquired = attention_acquired(*runs[i]);
-    if (!acquired) return {};
-    outcomes[i].acquired = *acquired;
-  }
-  return outcomes;
-}
-
 /// K* of one N, measured and predicted.
 struct ContextResult {
   double n_exemplars = 0.0;
@@ -170,14 +159,14 @@ void add_values(const Setup& setup, std::span<const ContextResult> results, Clai
 /// K* by attention at every N, where the runs say whether they have it.
 void add_attention_values(const Evidence& evidence, const Setup& setup, std::span<const ContextResult> results,
                           ClaimList& claims) {
-  if (attention_outcomes_of(setup.runs).empty()) return;
+  if (attention_outcomes(setup.runs).empty()) return;
   std::optional<ClosedLoopThreshold> closed_loop;
   if (results.front().prediction) closed_loop.emplace(evidence.curves_of(setup.first()), setup.runs);
   std::vector<double> contexts, ratios;
   for (const ContextResult& result : results) {
     const std::vector<const MeasuredRun*> runs = at_context(setup, result.n_exemplars);
     Claim claim = attention_claim();
-    claim.measured = fit::fit_threshold(attention_outcomes_of(runs)).k_star;
+    claim.measured = fit::fit_threshold(attention_outcomes(runs)).k_star;
     take_runs(claim, runs, setup, "N = " + format_number(result.n_exemplars));
     if (!closed_loop) {
       say_no_curves(claim, setup);

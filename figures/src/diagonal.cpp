@@ -72,6 +72,7 @@ FigureTables diagonal_tables(const std::filesystem::path& data, const FigureOpti
                    .columns = {"model", "n_context", "predicted", "predicted_low", "predicted_high", "measured",
                                "measured_low", "measured_high", "n_runs"},
                    .rows = {}};
+  Table attention{.part = "attention", .columns = thresholds.columns, .rows = {}};  // K* by half of the attention
   Table times{.part = "time",
               .columns = {"model", "n_context", "n_items", "predicted", "measured", "measured_low", "measured_high",
                           "n_runs", "n_acquired"},
@@ -85,12 +86,14 @@ FigureTables diagonal_tables(const std::filesystem::path& data, const FigureOpti
   for (const std::string_view model : {"minimal", "one-layer", "two-layer"}) {
     const std::size_t first_threshold = thresholds.rows.size(), first_time = times.rows.size();
     const std::size_t first_finite = finite.rows.size();
-    Ratios k_ratios, t_ratios, half_ratios;
+    Ratios k_ratios, attention_ratios, t_ratios, half_ratios;
     for (const RunFamily& family : families) {
       if (family.model() != model) continue;
       const MeasuredRun& front = family.front();
       std::vector<fit::RunOutcome> outcomes;
+      std::vector<const MeasuredRun*> finite_runs;
       for (const MeasuredRun* run : family.runs) {
+        if (run->n_items) finite_runs.push_back(run);
         if (run->n_items) outcomes.push_back({*run->n_items, run->acquired, run->n_context});
       }
       std::vector<MeasuredCurve> curves;
@@ -111,6 +114,21 @@ FigureTables diagonal_tables(const std::filesystem::path& data, const FigureOpti
                  cell(fit.k_star.value), cell(fit.k_star.low), cell(fit.k_star.high), static_cast<double>(fit.n_runs)},
                 thresholds.rows.size() == first_threshold ? 2 : 0);
             k_ratios.logs.push_back(std::log(*fit.k_star.value / *predicted.value));
+            for (const auto& k :
+                 {predicted.value, predicted.low, predicted.high, fit.k_star.value, fit.k_star.low, fit.k_star.high}) {
+              k_axis.take(k);
+            }
+          }
+          std::optional<ClosedLoopThreshold> closed_loop;
+          for (const auto& [n_context, fit] : fit::fit_threshold_scaling(attention_outcomes(finite_runs)).contexts) {
+            if (!fit.k_star.value || !fit.k_star.low || !fit.k_star.high) continue;
+            if (!closed_loop) closed_loop.emplace(curves, finite_runs);
+            const Estimate predicted = closed_loop->k_star(theory_context(front, n_context));
+            if (!predicted.value) continue;
+            add_row(attention, {std::string(model), n_context, cell(predicted.value), cell(predicted.low),
+                                cell(predicted.high), cell(fit.k_star.value), cell(fit.k_star.low),
+                                cell(fit.k_star.high), static_cast<double>(fit.n_runs)});
+            attention_ratios.logs.push_back(std::log(*fit.k_star.value / *predicted.value));
             for (const auto& k :
                  {predicted.value, predicted.low, predicted.high, fit.k_star.value, fit.k_star.low, fit.k_star.high}) {
               k_axis.take(k);
@@ -165,9 +183,13 @@ FigureTables diagonal_tables(const std::filesystem::path& data, const FigureOpti
     if (times.rows.size() == first_time) {
       add_row(times, {std::string(model), Cell(), Cell(), Cell(), Cell(), Cell(), Cell(), Cell(), Cell()}, 2);
     }
-    const bool any = !k_ratios.logs.empty() || !t_ratios.logs.empty() || !half_ratios.logs.empty();
+    const bool any =
+        !k_ratios.logs.empty() || !attention_ratios.logs.empty() || !t_ratios.logs.empty() || !half_ratios.logs.empty();
     labels.push_back(any ? model_label(model) : "");
     if (!k_ratios.logs.empty()) caption.numbers.push_back(model_label(model) + ", K*: " + k_ratios.text());
+    if (!attention_ratios.logs.empty()) {
+      caption.numbers.push_back(model_label(model) + ", K* by half of the attention: " + attention_ratios.text());
+    }
     if (!t_ratios.logs.empty()) caption.numbers.push_back(model_label(model) + ", t_ICL: " + t_ratios.text());
     if (!half_ratios.logs.empty()) {
       caption.numbers.push_back(model_label(model) + ", half of the attention at finite K: " + half_ratios.text());
@@ -190,24 +212,28 @@ FigureTables diagonal_tables(const std::filesystem::path& data, const FigureOpti
     if (!(axis.high > 0.0)) axis = {1.0, 10.0};
     add_log_axis(figure, name, axis.low, axis.high, kMargin);
   }
-  figure.numbers.emplace_back("has_half", finite.rows.empty() ? 0.0 : 1.0);
-  figure.tables = {std::move(thresholds), std::move(times), std::move(finite)};
-  figure.caption =
-      make_run_caption("diagonal: predicted against measured thresholds and acquisition times (not in the paper)",
-                       "a: K*, measured as the probit threshold of the runs' outcomes at one N (bars: 95 % "
-                       "profile-likelihood interval) "
-                       "against the prediction from the memorization curves (bars: its 95 % interval), as iclk "
-                       "predict has it with the "
-                       "exact loss at this N. b: filled, the median t_ICL (95 % accuracy) of the runs with K "
-                       "infinite at one N (bars: its "
-                       "95 % interval) against the same time predicted for the starts of the settings; open, at "
-                       "finite K, the median time at "
-                       "which half of the attention is on the copy against the flow along the memorization curves "
-                       "around that K. Exact "
-                       "loss at this N, K and D in b. Nothing is fitted to the runs. Line: equality; dots: factor 2. "
-                       "For transformers the "
-                       "theory is that of the minimal model started at beta = w = 0.",
-                       caption);
+  figure.numbers.emplace_back("has_half", finite.rows.empty() && attention.rows.empty() ? 0.0 : 1.0);
+  figure.tables = {std::move(thresholds), std::move(attention), std::move(times), std::move(finite)};
+  figure.caption = make_run_caption(
+      "diagonal: predicted against measured thresholds and acquisition times (not in the paper)",
+      "a: K*, measured as the probit threshold of the runs' outcomes at one N (bars: 95 % "
+      "profile-likelihood interval) "
+      "against the prediction from the memorization curves (bars: its 95 % interval), as iclk "
+      "predict has it with the "
+      "exact loss at this N; open: K* by half of the attention on the copy against the exact loss integrated along the "
+      "curves, with attention slowing memorization (closed loop) and further copies of the target among K items, where "
+      "the "
+      "measured interval has two ends. b: "
+      "filled, the median t_ICL (95 % accuracy) of the runs with K "
+      "infinite at one N (bars: its "
+      "95 % interval) against the same time predicted for the starts of the settings; open, at "
+      "finite K, the median time at "
+      "which half of the attention is on the copy against the flow along the memorization curves "
+      "around that K. Exact "
+      "loss at this N, K and D in b. Nothing is fitted to the runs. Line: equality; dots: factor 2. "
+      "For transformers the "
+      "theory is that of the minimal model started at beta = w = 0.",
+      caption);
   return figure;
 }
 

@@ -22,17 +22,6 @@ std::vector<fit::RunOutcome> outcomes_of(const RunFamily& family) {
   return outcomes;
 }
 
-/// The same by attention; empty unless it is known of every run.
-std::vector<fit::RunOutcome> attention_outcomes_of(const RunFamily& family) {
-  std::vector<fit::RunOutcome> outcomes;
-  for (const MeasuredRun* run : family.runs) {
-    const std::optional<bool> acquired = attention_acquired(*run);
-    if (!acquired) return {};
-    outcomes.push_back({*run->n_items, *acquired, run->n_context});
-  }
-  return outcomes;
-}
-
 void add_threshold(Table& table, const std::string& model, const fit::ContextThreshold& at, int blank_lines) {
   const Estimate& k_star = at.fit.k_star;
   const bool is_point = k_star.value.has_value();
@@ -134,7 +123,8 @@ FigureTables fig6a_tables(const std::filesystem::path& data, const FigureOptions
     caption.no_theory = "theory: there are no memorization curves at two K or more of this network (" +
                         network_of(main.front()) + "); `" + curve_command(main.front()) + "` makes them";
   }
-  const std::vector<fit::ContextThreshold> attention = fit::fit_threshold_scaling(attention_outcomes_of(main)).contexts;
+  const std::vector<fit::ContextThreshold> attention =
+      fit::fit_threshold_scaling(attention_outcomes(main.runs)).contexts;
   for (const fit::ContextThreshold& at : attention) {
     add_threshold(by_attention, main.model(), at, 0);
     for (const auto& k : {at.fit.k_star.value, at.fit.k_star.low, at.fit.k_star.high}) take(k);

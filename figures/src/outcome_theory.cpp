@@ -115,6 +115,16 @@ std::optional<bool> attention_acquired(const MeasuredRun& run) {
   return run.line ? std::nullopt : std::optional(false);  // a simulation file without the time says that there was none
 }
 
+std::vector<fit::RunOutcome> attention_outcomes(std::span<const MeasuredRun* const> runs) {
+  std::vector<fit::RunOutcome> outcomes;
+  for (const MeasuredRun* run : runs) {
+    const std::optional<bool> acquired = attention_acquired(*run);
+    if (!acquired) return {};
+    outcomes.push_back({run->n_items.value(), *acquired, run->n_context});
+  }
+  return outcomes;
+}
+
 NetworkTheory::NetworkTheory(std::span<const MeasuredCurve> curves, const MeasuredRun& run)
     : curves_(curves), run_(run) {
   std::vector<fit::TruncatedCurve> truncated;

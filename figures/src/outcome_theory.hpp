@@ -9,6 +9,7 @@
 #include "iclk/core/curve_file.hpp"
 #include "iclk/core/estimate.hpp"
 #include "iclk/figures/run_folder.hpp"
+#include "iclk/fit/binary_threshold.hpp"
 #include "iclk/fit/power_law.hpp"
 #include "iclk/theory/seed_ensemble.hpp"
 #include "iclk/theory/threshold.hpp"
@@ -50,6 +51,9 @@ std::optional<double> attention_excess(double n_context, theory::FlowState start
 /// Whether half of the attention was on the copy at some time of the run. Empty for transformers, and where a table does
 /// not say it.
 std::optional<bool> attention_acquired(const MeasuredRun& run);
+
+/// Outcomes by attention of runs with finite K; empty unless attention_acquired is known of every run.
+std::vector<fit::RunOutcome> attention_outcomes(std::span<const MeasuredRun* const> runs);
 
 /// Approximations by which a threshold is drawn.
 enum class ThresholdLevel {

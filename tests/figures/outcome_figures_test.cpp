@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <sstream>
 
 #include "iclk/core/error.hpp"
 #include "iclk/figures/draw_figure.hpp"
@@ -545,6 +546,32 @@ TEST_CASE("diagonal: predicted and measured are those of the other figures", "[f
     CHECK(ratio < 2.0);
   }
   CHECK_THAT(figure.caption, ContainsSubstring("measured over predicted"));
+}
+
+TEST_CASE("diagonal: K* by attention is that of fig6a against its closed-loop line", "[figures]") {
+  CHECK(figure_tables("diagonal", kRuns).table("attention").rows.empty());
+  const TemporaryFolder folder;
+  fs::copy(kRuns, folder / "data", fs::copy_options::recursive);
+  std::istringstream lines(read_file(kRuns / "minimal.runs.csv"));
+  std::string text, line;
+  while (std::getline(lines, line)) {
+    const bool is_header = line.starts_with("run,");
+    const bool acquired = line.find("memorized,0,") == std::string::npos;
+    text += (is_header ? "attention_acquired," : acquired ? "1," : "0,") + line + "\n";
+  }
+  folder.write("data/minimal.runs.csv", text);
+  const FigureTables diagonal = figure_tables("diagonal", folder / "data"),
+                     fig6a = figure_tables("fig6a", folder / "data");
+  const Table &points = diagonal.table("attention"), &measured = fig6a.table("attention"),
+              &theory = fig6a.table("theory");
+  REQUIRE_FALSE(points.rows.empty());
+  for (std::size_t i = 0; i < points.rows.size(); ++i) {
+    const double n = *points.number(i, "n_context");
+    CHECK(*points.number(i, "measured") == *measured.number(rows_where(measured, {{"n_context", n}}).at(0), "k_star"));
+    CHECK(*points.number(i, "predicted") ==
+          *theory.number(rows_where(theory, {{"n_context", n}}).at(0), "k_closed_loop"));
+  }
+  CHECK_THAT(diagonal.caption, ContainsSubstring("K* by half of the attention: measured over predicted"));
 }
 
 TEST_CASE("outcome figures: the fewest runs that make sense are drawn", "[figures]") {
