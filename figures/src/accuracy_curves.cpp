@@ -39,8 +39,6 @@ double end_iteration(const MeasuredRun& run) {
   return run.trajectory.find("iteration")->back().value_or(iterations_at(run, run.time));
 }
 
-Cell seed_of(const MeasuredRun& run) { return run.seed ? Cell(static_cast<double>(*run.seed)) : Cell(); }
-
 void add_run(Table& table, double group, const MeasuredRun& run, bool first_of_group) {
   const auto& iterations = *run.trajectory.find("iteration");
   const auto& accuracies = *run.trajectory.find("icl_accuracy");
@@ -49,7 +47,7 @@ void add_run(Table& table, double group, const MeasuredRun& run, bool first_of_g
   int blank_lines = first_of_group ? 2 : 1;
   for (const std::size_t row : drawn_samples(steps, kMostSamples)) {
     add_row(table,
-            {group, run.identity, run.n_context, cell(run.n_items), seed_of(run), steps[row],
+            {group, run.identity, run.n_context, cell(run.n_items), seed_cell(run), steps[row],
              steps[row] * run.number("lr").value_or(1.0), cell(accuracies[row])},
             blank_lines);
     blank_lines = 0;

@@ -31,7 +31,8 @@ double beside(double n_items, std::size_t i, std::size_t n) {
   return n_items * (n > 1 ? std::exp(kSpread * (static_cast<double>(i) / static_cast<double>(n - 1) - 0.5)) : 1.0);
 }
 
-double mean_of(const std::vector<double>& values) {
+std::optional<double> mean_of(const std::vector<double>& values) {
+  if (values.empty()) return std::nullopt;
   double sum = 0.0;
   for (const double value : values) sum += value;
   return sum / static_cast<double>(values.size());
@@ -93,12 +94,11 @@ FigureTables accuracy_tables(const Accuracy& what, const std::filesystem::path& 
       caption.runs.push_back(&run);
       if (end_icl(run)) icl.push_back(*end_icl(run));
       if (end_iwl(run)) iwl.push_back(*end_iwl(run));
-      add_row(runs, {*at.n_items, run.seed ? Cell(static_cast<double>(*run.seed)) : Cell(),
-                     beside(*at.n_items, i, at.runs.size()), cell(end_icl(run)), cell(end_iwl(run)),
-                     run.acquired ? 1.0 : 0.0, run.file.string()});
+      add_row(runs, {*at.n_items, seed_cell(run), beside(*at.n_items, i, at.runs.size()), cell(end_icl(run)),
+                     cell(end_iwl(run)), run.acquired ? 1.0 : 0.0, run.file.string()});
     }
-    add_row(means, {*at.n_items, icl.empty() ? Cell() : Cell(mean_of(icl)), iwl.empty() ? Cell() : Cell(mean_of(iwl)),
-                    static_cast<double>(at.runs.size()), static_cast<double>(at.n_acquired())});
+    add_row(means, {*at.n_items, cell(mean_of(icl)), cell(mean_of(iwl)), static_cast<double>(at.runs.size()),
+                    static_cast<double>(at.n_acquired())});
     k_low = std::min(k_low, *at.n_items);
     k_high = std::max(k_high, *at.n_items);
   }
@@ -221,9 +221,7 @@ FigureTables figA7_tables(const std::filesystem::path& data, const FigureOptions
       for (std::size_t i = 0; i < at.runs.size(); ++i) {
         const MeasuredRun& run = *at.runs[i];
         points.push_back({*at.n_items, std::clamp(*end_icl(run), 0.0, 1.0)});
-        add_row(runs,
-                {n_context, *at.n_items, run.seed ? Cell(static_cast<double>(*run.seed)) : Cell(),
-                 beside(*at.n_items, i, at.runs.size()), *end_icl(run)},
+        add_row(runs, {n_context, *at.n_items, seed_cell(run), beside(*at.n_items, i, at.runs.size()), *end_icl(run)},
                 first ? 2 : 0);
         first = false;
       }

@@ -108,8 +108,8 @@ void add_runs(Table& table, double group, const RunList& runs) {
     int blank_lines = 2;
     for (const std::size_t row : drawn_samples(known, kMostSamples)) {
       add_row(table,
-              {group, run->identity, run->seed ? Cell(static_cast<double>(*run->seed)) : Cell(), decay_of(*run),
-               iterations_at(*run, known[row]), known[row], cell(strengths[row])},
+              {group, run->identity, seed_cell(*run), decay_of(*run), iterations_at(*run, known[row]), known[row],
+               cell(strengths[row])},
               blank_lines);
       blank_lines = 0;
     }
@@ -216,8 +216,7 @@ FigureTables fade_tables(const std::filesystem::path& data, const FigureOptions&
     high = std::max(high, lambda_w);
     n_faded += at ? 1 : 0;
     const bool lasts = !at && run->acquired && run->number("w_max").value_or(0.0) > 1.0;
-    add_row(times, {run->identity, run->seed ? Cell(static_cast<double>(*run->seed)) : Cell(), lambda_w, cell(at),
-                    lasts ? Cell(end) : Cell()});
+    add_row(times, {run->identity, seed_cell(*run), lambda_w, cell(at), lasts ? Cell(end) : Cell()});
     for (const auto& shown : {at, lasts ? std::optional(end) : std::nullopt}) {
       if (!shown) continue;
       soonest = std::min(soonest, *shown);

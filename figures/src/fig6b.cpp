@@ -63,7 +63,7 @@ void add_family(Scaling& scaling, const RunFamily& family, std::vector<std::stri
       const double beside = n_runs > 1 ? static_cast<double>(i) / (n_runs - 1) - 0.5 : 0.0;
       add_row(
           scaling.runs,
-          {family.model(), n, run.seed ? Cell(static_cast<double>(*run.seed)) : Cell(), n * std::exp(kSpread * beside),
+          {family.model(), n, seed_cell(run), n * std::exp(kSpread * beside),
            cell(run.t_icl()), run.acquired ? Cell() : Cell(run.time), run.file.string()},
           first ? 2 : 0);
       first = false;

@@ -113,7 +113,7 @@ FigureTables figA6_tables(const std::filesystem::path& data, const FigureOptions
       if (at > 0.0) shown(at);
       const auto only = [&](Fate wanted) { return fate == wanted && at > 0.0 ? Cell(at) : Cell(); };
       add_row(runs, {panel, run->model, run->identity, run->n_context, cell(run->n_items),
-                     run->seed ? Cell(static_cast<double>(*run->seed)) : Cell(), decay_of(*run),
+                     seed_cell(*run), decay_of(*run),
                      std::string(name(fate)), only(Fate::transient), only(Fate::never), only(Fate::lasting)});
       drawn.push_back(run);
     }

@@ -112,6 +112,10 @@ MeasuredRuns drawn_runs(std::string_view id, const std::filesystem::path& data, 
   return found;
 }
 
+Cell seed_cell(const MeasuredRun& run) {
+  return cell(run.seed ? std::optional(static_cast<double>(*run.seed)) : std::nullopt);
+}
+
 bool has_random_labels(const MeasuredRun& run) noexcept {
   return run.text("labels").empty() || run.text("labels") == "random";
 }

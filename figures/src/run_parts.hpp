@@ -19,6 +19,9 @@ namespace iclk::figures {
 MeasuredRuns drawn_runs(std::string_view id, const std::filesystem::path& data, const FigureOptions& options,
                         bool trajectories, const std::function<bool(const MeasuredRun&)>& wanted);
 
+/// Seed of a run, or an empty cell.
+Cell seed_cell(const MeasuredRun& run);
+
 /// Whether the labels of a context fall as they may; balanced ones do not.
 bool has_random_labels(const MeasuredRun& run) noexcept;
 

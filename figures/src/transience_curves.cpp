@@ -31,7 +31,7 @@ std::size_t n_faded(const RunList& runs) {
       std::count_if(runs.begin(), runs.end(), [](const MeasuredRun* run) { return has_faded(*run); }));
 }
 
-Cell seed_of(const MeasuredRun& run) { return run.seed ? Cell(static_cast<double>(*run.seed)) : Cell(); }
+Cell seed_of(const MeasuredRun& run) { return seed_cell(run); }
 
 Table table_of(const RunList& runs) {
   Table table{.part = "", .columns = {"run", "seed", "iteration", "time", "icl_accuracy", "iwl_accuracy"}, .rows = {}};
