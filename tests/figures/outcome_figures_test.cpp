@@ -212,7 +212,7 @@ TEST_CASE("fig6a: lines of theory are those of iclk predict", "[figures][eq12][e
              WithinRel(*fit::x_at(law.law, theory::acquisition_integral_leading(20, 0)).value, 1e-12));
 }
 
-TEST_CASE("fig6a: the closed-loop line is the flow along the curves, N by N", "[figures][eq21]") {
+TEST_CASE("fig6a: the closed-loop line is at each N the flow along the curves", "[figures][eq21]") {
   const FigureTables figure = figure_tables("fig6a", kRuns);
   const MeasuredRun run = runs_where([](const MeasuredRun& r) { return r.model == "minimal"; }).front();
   REQUIRE(run.text("item_labels") == "random");
