@@ -10,7 +10,8 @@ namespace iclk::theory {
 namespace {
 
 constexpr double kLargestContext = 1e6;
-constexpr double kNegligible = 1e-18;  ///< terms of the sum over coins below this share of the largest are left out
+constexpr double kNegligibleWeight =
+    1e-18;  ///< terms of the sum over coins below this share of the largest are left out
 
 /// P(x + z > 0) for normal z, ties counted one half.
 double share_right(double x, double sd) {
@@ -38,14 +39,14 @@ double attention_accuracy(double n_context, FlowState state, double novel_sd) {
   double sum = right(mode), total = 1.0;
   for (double k = mode, weight = 1.0; k < n;) {
     weight *= (n - k) / (k + 1.0);
-    if (weight < kNegligible) break;
+    if (weight < kNegligibleWeight) break;
     k += 1.0;
     sum += weight * right(k);
     total += weight;
   }
   for (double k = mode, weight = 1.0; k > 0.0;) {
     weight *= k / (n - k + 1.0);
-    if (weight < kNegligible) break;
+    if (weight < kNegligibleWeight) break;
     k -= 1.0;
     sum += weight * right(k);
     total += weight;
