@@ -61,11 +61,10 @@ void add_family(Scaling& scaling, const RunFamily& family, std::vector<std::stri
       runs.push_back({run.time, run.acquired});
       scaling.take(run.time);
       const double beside = n_runs > 1 ? static_cast<double>(i) / (n_runs - 1) - 0.5 : 0.0;
-      add_row(
-          scaling.runs,
-          {family.model(), n, seed_cell(run), n * std::exp(kSpread * beside),
-           cell(run.t_icl()), run.acquired ? Cell() : Cell(run.time), run.file.string()},
-          first ? 2 : 0);
+      add_row(scaling.runs,
+              {family.model(), n, seed_cell(run), n * std::exp(kSpread * beside), cell(run.t_icl()),
+               run.acquired ? Cell() : Cell(run.time), run.file.string()},
+              first ? 2 : 0);
       first = false;
     }
     if (runs.empty()) continue;

@@ -71,8 +71,8 @@ void add_points(Table& table, double panel, double group, const MeasuredRun& run
     const auto& iwl = (*columns[3])[row];
     if (times[row] < run.time || !icl || !iwl || !is_drawn(*icl, *iwl)) continue;
     add_row(table,
-            {panel, group, run.model, run.identity, seed_cell(run),
-             decay_of(run), cell((*columns[0])[row]), times[row], *icl, *iwl},
+            {panel, group, run.model, run.identity, seed_cell(run), decay_of(run), cell((*columns[0])[row]), times[row],
+             *icl, *iwl},
             blank_lines);
     blank_lines = 0;
   }

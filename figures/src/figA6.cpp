@@ -112,9 +112,9 @@ FigureTables figA6_tables(const std::filesystem::path& data, const FigureOptions
           fate == Fate::transient ? iterations_at(*run, *run->number("t_accuracy_fade")) : end_iteration(*run);
       if (at > 0.0) shown(at);
       const auto only = [&](Fate wanted) { return fate == wanted && at > 0.0 ? Cell(at) : Cell(); };
-      add_row(runs, {panel, run->model, run->identity, run->n_context, cell(run->n_items),
-                     seed_cell(*run), decay_of(*run),
-                     std::string(name(fate)), only(Fate::transient), only(Fate::never), only(Fate::lasting)});
+      add_row(runs,
+              {panel, run->model, run->identity, run->n_context, cell(run->n_items), seed_cell(*run), decay_of(*run),
+               std::string(name(fate)), only(Fate::transient), only(Fate::never), only(Fate::lasting)});
       drawn.push_back(run);
     }
     const auto [decay_low, decay_high] = decays_of(scan);

@@ -31,11 +31,17 @@ std::string printed(const char* format, auto... values) {
   return text.data();
 }
 
+/// The power of ten of the first digit of `value`; 0 where there is none (zero, not finite).
+int leading_power(double value) {
+  if (!(std::abs(value) > 0.0) || !std::isfinite(value)) return 0;
+  return static_cast<int>(std::floor(std::log10(std::abs(value))));
+}
+
 /// `value` rounded to a multiple of 10^power.
 std::string to_unit(double value, int power) {
   const double size = std::abs(value);
   if (size >= 1e6 || (size > 0.0 && size < 1e-3)) {
-    return printed("%.*g", std::max(1, static_cast<int>(std::floor(std::log10(size))) - power + 1), value);
+    return printed("%.*g", std::max(1, leading_power(size) - power + 1), value);
   }
   if (power <= 0) return printed("%.*f", -power, value);
   const double unit = std::pow(10.0, power);
@@ -200,16 +206,16 @@ Cell seed_cell(const MeasuredCurve& curve) { return curve.seed ? Cell(static_cas
 
 std::string format_rounded(double value, int digits) {
   if (!(std::abs(value) > 0.0)) return "0";
-  return to_unit(value, static_cast<int>(std::floor(std::log10(std::abs(value)))) + 1 - digits);
+  return to_unit(value, leading_power(value) + 1 - digits);
 }
 
 std::string format_estimate(const Estimate& estimate) {
   if (!estimate.value) return "not determined";
   constexpr int kDigits = 3;  // of an estimate without an interval
-  int power = static_cast<int>(std::floor(std::log10(std::abs(*estimate.value)))) + 1 - kDigits;
+  int power = *estimate.value == 0.0 ? 0 : leading_power(*estimate.value) + 1 - kDigits;
   if (estimate.low && estimate.high && *estimate.high > *estimate.low) {
     // The last digit stands for between a fiftieth and a fifth of the interval.
-    power = static_cast<int>(std::floor(std::log10((*estimate.high - *estimate.low) / 5)));
+    power = leading_power((*estimate.high - *estimate.low) / 5);
   }
   const auto end = [&](const std::optional<double>& value) { return value ? to_unit(*value, power) : "open"; };
   return to_unit(*estimate.value, power) + " (" + end(estimate.low) + " to " + end(estimate.high) + ")";
