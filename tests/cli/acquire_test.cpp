@@ -264,7 +264,7 @@ TEST_CASE("acquire: a value beyond the range of numbers is null and empty", "[cl
   CHECK(json["x_exact"].is_number());
 }
 
-TEST_CASE("acquire: 100 000 rows in under a second", "[cli][.slow]") {
+TEST_CASE("acquire: 100 000 rows in under a second", "[cli][.timed]") {
   const TemporaryFolder folder;
   std::string text = "context,beta0,w0,c2\n";
   for (int row = 0; row < 100'000; ++row) {

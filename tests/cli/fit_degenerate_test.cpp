@@ -358,7 +358,7 @@ TEST_CASE("fit verbs: answers go to files or alone to standard output", "[cli][f
   }
 }
 
-TEST_CASE("fit on degenerate data: a million rows take seconds", "[cli][limits][.slow]") {
+TEST_CASE("fit on degenerate data: a million rows take seconds", "[cli][limits][.timed]") {
   Sweep sweep;
   for (const FitVerb& verb : fit_verbs()) {
     std::string text = joined(verb.columns) + '\n';

@@ -220,7 +220,7 @@ TEST_CASE("predict: without c2 the closure is used and said", "[cli]") {
              ContainsSubstring("warning: no c2 in 2 of 2 curves: the closure c2 = 1 - c1 is used"));
 }
 
-TEST_CASE("predict: 24 curves in under 50 ms", "[cli][.slow]") {
+TEST_CASE("predict: 24 curves in under 50 ms", "[cli][.timed]") {
   const TemporaryFolder folder;
   std::vector<std::string> arguments{"predict"};
   for (int n_items = 500; n_items <= 64000; n_items *= 2) {

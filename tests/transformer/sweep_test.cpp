@@ -268,7 +268,7 @@ TEST_CASE("sweep collect: every result in order and only whole ones", "[transfor
   CHECK_THROWS_AS(collect_runs(folder / "none"), Error);
 }
 
-TEST_CASE("sweep: a plan of ten thousand runs lists and resumes in under a second", "[transformer][.slow]") {
+TEST_CASE("sweep: a plan of ten thousand runs lists and resumes in under a second", "[transformer][.timed]") {
   const TemporaryFolder folder;
   const std::string text = toy_plan(
       "[[grid]]\nitems = [8, 9, 10, 11, 12, 13, 14, 15, 16, 17]\ncontext = [4, 5, 6, 7, 8]\nseeds = \"0:200\"\n");
