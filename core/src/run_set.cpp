@@ -22,10 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr double kProgressSeconds = 0.5;         // between two calls of on_progress
-constexpr double kRateSeconds = 10.0;            // window of the reported rate
-constexpr double kTurnSeconds = 0.3;             // how promptly a batch notices a stop
-constexpr std::uint64_t kLargestTurn = 1 << 16;  // steps
+constexpr double kProgressSeconds = 0.5;  // between two calls of on_progress
+constexpr double kRateSeconds = 10.0;     // window of the reported rate
 
 double seconds_between(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
@@ -150,58 +148,6 @@ RunFolder::RunFolder(const fs::path& folder) {
 
 RunFolder::~RunFolder() {
   if (descriptor_ >= 0) ::close(descriptor_);  // releases the lock
-}
-
-BatchWork::BatchWork(std::vector<std::size_t> queue, std::size_t capacity, std::unique_ptr<RunBatch> batch)
-    : queue_(queue.rbegin(), queue.rend()), capacity_(capacity), batch_(std::move(batch)) {}
-
-void BatchWork::fill() {
-  while (active_.size() < capacity_ && !queue_.empty()) {
-    const std::size_t index = queue_.back();
-    queue_.pop_back();
-    if (batch_->start(active_.size(), index)) active_.push_back(index);
-  }
-}
-
-void BatchWork::measure_due() {
-  std::vector<std::size_t> due;
-  for (std::size_t slot = 0; slot < active_.size(); ++slot) {
-    if (batch_->steps_until_due(slot) == 0) due.push_back(slot);
-  }
-  if (due.empty()) return;
-  batch_->measure(due);
-  let_go();
-}
-
-void BatchWork::let_go() {
-  for (std::size_t slot = active_.size(); slot-- > 0;) {  // from the last one: what is behind it goes on
-    if (!batch_->ended(slot)) continue;
-    batch_->move(active_.size() - 1, slot);
-    active_[slot] = active_.back();
-    active_.pop_back();
-  }
-}
-
-bool BatchWork::advance() {
-  fill();
-  measure_due();
-  fill();
-  if (active_.empty()) return false;
-  std::uint64_t steps = steps_per_turn_;
-  for (std::size_t slot = 0; slot < active_.size(); ++slot) steps = std::min(steps, batch_->steps_until_due(slot));
-  if (steps == 0) return true;  // just started: to be measured first
-  const auto started = Clock::now();
-  batch_->train(active_.size(), steps);
-  const double seconds = seconds_between(started, Clock::now());
-  if (steps == steps_per_turn_ && seconds < 0.5 * kTurnSeconds) steps_per_turn_ = std::min(kLargestTurn, 2 * steps);
-  if (seconds > 2.0 * kTurnSeconds) steps_per_turn_ = std::max<std::uint64_t>(1, steps / 2);
-  steps_done_ += steps * active_.size();
-  let_go();
-  return true;
-}
-
-void BatchWork::save() {
-  for (std::size_t slot = 0; slot < active_.size(); ++slot) batch_->save(slot);
 }
 
 void work_through(std::span<const std::size_t> queue,

@@ -1,6 +1,6 @@
 #include "cuda_space.cuh"
 
-#include "iclk/core/run_set.hpp"
+#include "iclk/core/run_batch.hpp"
 
 namespace iclk::device {
 namespace {

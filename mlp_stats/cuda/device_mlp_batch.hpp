@@ -40,7 +40,7 @@ class DeviceMlpBatch final : public mlp_stats::MlpBatch {
     data_[slot].labels = Array<std::int8_t>(*space_, dataset.n_items);
     space_->put(data_[slot].features, 0, std::span<const float>(rows));
     space_->put(data_[slot].labels, 0, std::span<const std::int8_t>(dataset.labels));
-    host_slots_[slot] = {.features = data_[slot].features.data(),
+    host_slots_[slot] = {.items = data_[slot].features.data(),
                          .labels = data_[slot].labels.data(),
                          .seed = seed,
                          .step = step,
@@ -164,11 +164,11 @@ class DeviceMlpBatch final : public mlp_stats::MlpBatch {
 
   void forward_chunk(std::size_t first_slot, std::size_t n_slots, std::uint32_t first_item) {
     space_->for_each(n_slots * batch_, padded_,
-                     GatherChunk{.slots = slots_.data() + first_slot,
-                                 .inputs = network_.inputs() + first_slot * batch_ * padded_,
-                                 .first = first_item,
-                                 .batch = batch_,
-                                 .padded = padded_});
+                     GatherChunk<DataSlot>{.slots = slots_.data() + first_slot,
+                                           .inputs = network_.inputs() + first_slot * batch_ * padded_,
+                                           .first = first_item,
+                                           .batch = batch_,
+                                           .padded = padded_});
     network_.forward(*space_, first_slot, n_slots);
   }
 

@@ -12,7 +12,7 @@ namespace iclk::device {
 
 /// What a slot holds beside its network.
 struct DataSlot {
-  const float* features;      // [n_items x padded]
+  const float* items;         // [n_items x padded]
   const std::int8_t* labels;  // [n_items]
   std::uint64_t seed;
   std::uint64_t step;  // next SGD step to draw
@@ -68,21 +68,7 @@ struct GatherItems {
   ICLK_HOST_DEVICE void operator()(std::uint32_t row, std::uint32_t column) const {
     const std::uint32_t slot = row / batch, b = row % batch;
     const std::uint32_t item = items[(std::size_t{slot} * steps_per_replay + step) * batch + b];
-    inputs[std::size_t{row} * padded + column] = slots[slot].features[std::size_t{item} * padded + column];
-  }
-};
-
-/// Items first ... first + batch - 1 of each slot in turn; the last one again where there are no more.
-struct GatherChunk {
-  const DataSlot* slots;
-  float* inputs;  // [slots][batch][padded]
-  std::uint32_t first, batch, padded;
-
-  ICLK_HOST_DEVICE void operator()(std::uint32_t row, std::uint32_t column) const {
-    const DataSlot& slot = slots[row / batch];
-    const std::uint32_t wanted = first + row % batch;
-    const std::uint32_t item = wanted < slot.n_items ? wanted : slot.n_items - 1;
-    inputs[std::size_t{row} * padded + column] = slot.features[std::size_t{item} * padded + column];
+    inputs[std::size_t{row} * padded + column] = slots[slot].items[std::size_t{item} * padded + column];
   }
 };
 

@@ -15,6 +15,22 @@ struct FloatSum {
   ICLK_HOST_DEVICE void merge(const FloatSum& other) { value += other.value; }
 };
 
+/// Items first ... first + batch - 1 of each slot before its network; the last one again where there are no more. A Slot
+/// has `items` [n_items x padded].
+template <class Slot>
+struct GatherChunk {
+  const Slot* slots;
+  float* inputs;  // [slots][batch][padded]
+  std::uint32_t first, batch, padded;
+
+  ICLK_HOST_DEVICE void operator()(std::uint32_t row, std::uint32_t column) const {
+    const Slot& slot = slots[row / batch];
+    const std::uint32_t wanted = first + row % batch;
+    const std::uint32_t item = wanted < slot.n_items ? wanted : slot.n_items - 1;
+    inputs[std::size_t{row} * padded + column] = slot.items[std::size_t{item} * padded + column];
+  }
+};
+
 /// hidden <- relu(hidden + bias)
 struct AddBiasRelu {
   float* hidden;      // [rows x width]

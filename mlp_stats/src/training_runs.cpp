@@ -2,15 +2,14 @@
 
 #include <algorithm>
 #include <cassert>
-#include <map>
 #include <set>
 #include <string>
-#include <tuple>
 
 #include "checkpoint.hpp"
 #include "iclk/core/checkpoint_file.hpp"
 #include "iclk/core/error.hpp"
-#include "iclk/core/run_set.hpp"
+#include "iclk/core/run_batch.hpp"
+#include "iclk/core/run_info.hpp"
 #include "mlp_batch.hpp"
 
 namespace iclk::mlp_stats {
@@ -19,7 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kStepsPerTurn = 256;  // about half a second: how promptly a run notices a stop
-constexpr std::size_t kRunsTogether = 64;     // on a device, unless `jobs` says how many
 
 fs::path checkpoint_file(const fs::path& folder, const TrainingOptions& options) {
   return curve_file(folder, options).replace_extension().replace_extension(".checkpoint");
@@ -225,54 +223,12 @@ MlpShape shape_of(const TrainingOptions& options) {
   return {.n_features = options.input == InputForm::token ? options.dim + 2 : options.dim, .hidden = options.hidden};
 }
 
-/// The runs of `queue` that a device can train together, group by group.
-std::vector<std::vector<std::size_t>> groups_of(const std::vector<std::size_t>& queue,
-                                                const std::vector<RunReport>& reports) {
-  using Key = std::tuple<std::size_t, std::uint64_t, std::uint64_t, double, double, Precision>;
-  std::map<Key, std::size_t> known;
-  std::vector<std::vector<std::size_t>> groups;
-  for (const std::size_t index : queue) {
-    const TrainingOptions& run = reports[index].options;
-    const Key key{shape_of(run).n_features, run.hidden, run.batch, run.lr, run.weight_decay, run.precision};
-    const auto [group, is_new] = known.try_emplace(key, groups.size());
-    if (is_new) groups.emplace_back();
-    groups[group->second].push_back(index);
-  }
-  return groups;
-}
-
-/// Trains the runs of `queue` on the device, one group after the other.
-void train_batches(const std::vector<std::size_t>& queue, std::vector<RunReport>& reports, const fs::path& folder,
-                   const TrainingRunsOptions& options, const MlpBatchFactory& make_batch) {
-  const std::vector<std::vector<std::size_t>> groups = groups_of(queue, reports);
-  RunSetOptions set{.jobs = 1, .checkpoint_seconds = options.checkpoint_seconds, .stop = options.stop};
-  std::vector<std::size_t> active;
-  set.after_turn = [&](std::size_t, const ResumableRun& work) {
-    const auto runs = static_cast<const BatchWork&>(work).active();
-    active.assign(runs.begin(), runs.end());
-  };
-  if (options.on_progress) {
-    set.on_progress = [&](const RunSetProgress& work) {
-      options.on_progress(progress_of(
-          reports, {.steps_done = work.steps_done, .steps_per_second = work.steps_per_second, .active = active}));
-    };
-  }
-  std::vector<std::size_t> numbers(groups.size());
-  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = i;
-  const std::size_t together = options.jobs > 0 ? static_cast<std::size_t>(options.jobs) : kRunsTogether;
-  work_through(
-      numbers,
-      [&](std::size_t number) {
-        const TrainingOptions& run = reports[groups[number].front()].options;
-        const std::size_t capacity = std::min(together, groups[number].size());
-        auto batch =
-            make_batch({.shape = shape_of(run), .batch = run.batch, .capacity = capacity, .precision = run.precision});
-        return std::make_unique<BatchWork>(
-            groups[number], capacity,
-            std::make_unique<TrainingBatch>(reports, folder, std::move(batch),
-                                            SgdOptions{.lr = run.lr, .weight_decay = run.weight_decay}, capacity));
-      },
-      set);
+/// Runs of equal text can be trained together on a device.
+std::string batch_of(const TrainingOptions& run) {
+  std::string text = std::to_string(shape_of(run).n_features) + ' ' + std::to_string(run.hidden) + ' ' +
+                     std::to_string(run.batch) + ' ' + std::string(name(run.precision));
+  for (const double rate : {run.lr, run.weight_decay}) text += ' ' + format_number(rate);
+  return text;
 }
 
 }  // namespace
@@ -316,14 +272,22 @@ std::vector<RunReport> train_runs(std::span<const TrainingOptions> runs, const f
       std::stable_partition(queue.begin(), queue.end(), [&](std::size_t i) { return !on_device(i); });
   const std::vector<std::size_t> device_queue(device_runs, queue.end());
   queue.erase(device_runs, queue.end());
-  if (!device_queue.empty()) train_batches(device_queue, reports, folder, options, make_batch);
   RunSetOptions set{.jobs = options.jobs, .checkpoint_seconds = options.checkpoint_seconds, .stop = options.stop};
-  set.after_turn = [&](std::size_t index, const ResumableRun& run) {
-    reports[index] = static_cast<const TrainingRun&>(run).report();
-  };
   if (options.on_progress) {
     set.on_progress = [&](const RunSetProgress& work) { options.on_progress(progress_of(reports, work)); };
   }
+  const auto start_batch = [&](std::size_t index, std::size_t capacity) {
+    const TrainingOptions& run = reports[index].options;
+    auto batch =
+        make_batch({.shape = shape_of(run), .batch = run.batch, .capacity = capacity, .precision = run.precision});
+    return std::make_unique<TrainingBatch>(reports, folder, std::move(batch),
+                                           SgdOptions{.lr = run.lr, .weight_decay = run.weight_decay}, capacity);
+  };
+  work_through_batches(
+      device_queue, [&](std::size_t index) { return batch_of(reports[index].options); }, start_batch, set);
+  set.after_turn = [&](std::size_t index, const ResumableRun& run) {
+    reports[index] = static_cast<const TrainingRun&>(run).report();
+  };
   work_through(
       queue,
       [&](std::size_t index) {

@@ -38,7 +38,7 @@ TEST_CASE("device sampling: items of a step are those of the stream also where w
   const std::uint32_t batch = 131, n_steps = 5, steps_per_replay = 7;
   std::vector<DataSlot> slots;
   for (std::uint32_t i = 0; i < n_items.size(); ++i) {
-    slots.push_back({.features = nullptr, .labels = nullptr, .seed = 40 + i, .step = 1000 * i, .n_items = n_items[i]});
+    slots.push_back({.items = nullptr, .labels = nullptr, .seed = 40 + i, .step = 1000 * i, .n_items = n_items[i]});
   }
   std::vector<std::uint32_t> items(n_items.size() * steps_per_replay * batch, 77);
   space.reduce<DrawItems::kLanes, Along::lanes>(n_items.size() * n_steps,
@@ -73,7 +73,7 @@ TEST_CASE("device order parameters: sums in parts give those of core", "[mlp_sta
         labels[i] = rng.below(2) != 0 ? 1 : -1;
         signed_logits[i] = labels[i] * static_cast<double>(logits[i]);
       }
-      const DataSlot slot{.features = nullptr, .labels = labels.data(), .seed = 0, .step = 0, .n_items = n};
+      const DataSlot slot{.items = nullptr, .labels = labels.data(), .seed = 0, .step = 0, .n_items = n};
       OrderSums sums;
       HostSpace space;
       space.for_each(1, 1, ClearOrderSums{.sums = &sums});

@@ -5,12 +5,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <fstream>
-#include <sstream>
 
 #include "host_batch.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/mlp_stats/order_parameter_probe.hpp"
+#include "small_run.hpp"
 #include "support/catch.hpp"
 #include "support/skip.hpp"
 #include "support/temporary_folder.hpp"
@@ -29,34 +28,19 @@ ItemDataset items_of(std::uint64_t n_items, std::uint64_t seed) {
   return make_item_dataset(n_items, kShape.n_features, LabelRule::random, InputForm::raw, seed);
 }
 
-TrainingOptions small_run(std::uint64_t n_items, std::uint64_t seed) {
-  TrainingOptions options;
-  options.n_items = n_items;
-  options.seed = seed;
-  options.dim = 10;
-  options.hidden = 24;
-  options.batch = 16;
-  options.lr = 0.1;
+TrainingOptions device_run(std::uint64_t n_items, std::uint64_t seed) {
+  TrainingOptions options = small_run(n_items, seed);
   options.max_iterations = 1500;
-  options.stop_c1 = 0.05;
-  options.points_per_decade = 8;
   options.backend = BackendKind::cuda;
   return options;
 }
 
 std::vector<TrainingOptions> small_set() {
-  auto shorter = small_run(40, 3);
+  auto shorter = device_run(40, 3);
   shorter.max_iterations = 300;
-  auto other_rate = small_run(30, 7);
+  auto other_rate = device_run(30, 7);
   other_rate.lr = 0.05;
-  return {small_run(30, 0), small_run(30, 1), shorter, small_run(50, 0), small_run(70, 2), other_rate};
-}
-
-std::string bytes_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream contents;
-  contents << file.rdbuf();
-  return contents.str();
+  return {device_run(30, 0), device_run(30, 1), shorter, device_run(50, 0), device_run(70, 2), other_rate};
 }
 
 /// The largest difference of c1, c2, c3 between the samples of two runs, relative.
@@ -190,8 +174,8 @@ TEST_CASE("training runs on a device: slots are refilled and the curves are thos
     CHECK(reports[i].status == RunStatus::finished);
     train_runs(std::span(&runs[i], 1), folder / "alone", {}, make_host_batch);
     const auto name = reports[i].curve_file.filename();
-    CHECK(bytes_of(folder / "together" / name) == bytes_of(folder / "alone" / name));
-    CHECK_FALSE(bytes_of(folder / "alone" / name).empty());
+    CHECK(read_file(folder / "together" / name) == read_file(folder / "alone" / name));
+    CHECK_FALSE(read_file(folder / "alone" / name).empty());
   }
   CHECK(reports[2].iteration == 300);
   // Finished runs are kept, also by a build that has no card.
@@ -202,7 +186,7 @@ TEST_CASE("training runs on a device: slots are refilled and the curves are thos
 
 TEST_CASE("training runs on a device: a whole curve is that of the reference", "[mlp_stats][parity][cuda]") {
   const TemporaryFolder folder;
-  auto run = small_run(50, 5);
+  auto run = device_run(50, 5);
   run.max_iterations = 400;
   train_runs(std::span(&run, 1), folder.path(), {}, make_host_batch);
   const auto found = read_curves(curve_file(folder.path(), run));
@@ -265,17 +249,17 @@ TEST_CASE("training runs on a device: stopped at any moment they go on to the sa
   CHECK(interrupted);
   for (const auto& run : runs) {
     const auto name = curve_file(folder.path(), run).filename();
-    CHECK(bytes_of(folder / "parts" / name) == bytes_of(folder / "whole" / name));
+    CHECK(read_file(folder / "parts" / name) == read_file(folder / "whole" / name));
   }
   for (const auto& entry : fs::directory_iterator(folder / "parts")) CHECK(entry.path().extension() == ".csv");
 }
 
 TEST_CASE("training runs on a device: a diverging run leaves no curve and its neighbours alone", "[mlp_stats][cuda]") {
   const TemporaryFolder folder;
-  auto wild = small_run(30, 0);
+  auto wild = device_run(30, 0);
   wild.lr = 1e30;
   wild.weight_decay = 0.0;
-  const std::vector<TrainingOptions> runs{wild, small_run(30, 1)};
+  const std::vector<TrainingOptions> runs{wild, device_run(30, 1)};
   const auto reports = train_runs(runs, folder.path(), {}, make_host_batch);
   CHECK(reports[0].status == RunStatus::not_finite);
   CHECK(reports[1].status == RunStatus::finished);
@@ -284,7 +268,7 @@ TEST_CASE("training runs on a device: a diverging run leaves no curve and its ne
 
 TEST_CASE("training runs on a device: progress names the runs at work", "[mlp_stats][cuda]") {
   const TemporaryFolder folder;
-  auto run = small_run(60, 0);
+  auto run = device_run(60, 0);
   run.hidden = 128;
   run.stop_c1.reset();
   run.max_iterations = 1'000'000;
@@ -304,7 +288,7 @@ TEST_CASE("training runs on a device: progress names the runs at work", "[mlp_st
 
 TEST_CASE("training runs on a device: what it cannot do is said before any training", "[mlp_stats][cuda][errors]") {
   const TemporaryFolder folder;
-  auto run = small_run(30, 0);
+  auto run = device_run(30, 0);
   SECTION("epochs") {
     run.sampling = Sampling::without_replacement;
     CHECK_THROWS_WITH(train_runs(std::span(&run, 1), folder / "new"),

@@ -7,11 +7,11 @@
 #include <chrono>
 #include <csignal>
 #include <fstream>
-#include <sstream>
 #include <thread>
 
 #include "iclk/core/error.hpp"
 #include "iclk/core/random.hpp"
+#include "small_run.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -22,20 +22,6 @@ using namespace iclk::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-TrainingOptions small_run(std::uint64_t n_items, std::uint64_t seed) {
-  TrainingOptions options;
-  options.n_items = n_items;
-  options.seed = seed;
-  options.dim = 10;
-  options.hidden = 24;
-  options.batch = 16;
-  options.lr = 0.1;
-  options.max_iterations = 4000;
-  options.stop_c1 = 0.05;
-  options.points_per_decade = 8;
-  return options;
-}
 
 std::vector<TrainingOptions> small_set() {
   return {small_run(30, 0), small_run(30, 1), small_run(50, 0), small_run(70, 2)};
@@ -55,18 +41,11 @@ TrainingRunsOptions stopping_early(std::atomic<bool>& stop) {
   return options;
 }
 
-std::string bytes_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream contents;
-  contents << file.rdbuf();
-  return contents.str();
-}
-
 /// Contents of every file of a folder, by name.
 std::vector<std::pair<std::string, std::string>> contents_of(const fs::path& folder) {
   std::vector<std::pair<std::string, std::string>> contents;
   for (const auto& entry : fs::directory_iterator(folder)) {
-    contents.emplace_back(entry.path().filename().string(), bytes_of(entry.path()));
+    contents.emplace_back(entry.path().filename().string(), read_file(entry.path()));
   }
   std::sort(contents.begin(), contents.end());
   return contents;
@@ -229,7 +208,7 @@ TEST_CASE("training runs: checkpoints survive truncation with a clear error", "[
   std::atomic<bool> stop{false};
   train_runs(std::span(&run, 1), folder.path(), stopping_early(stop));
   const auto checkpoint = folder / "k60_s0.checkpoint";
-  const std::string whole = bytes_of(checkpoint);
+  const std::string whole = read_file(checkpoint);
   REQUIRE(whole.size() > 1000);
   const std::string message = checkpoint.string() + ": damaged checkpoint; remove it to start this run again";
   for (const std::size_t size : {std::size_t{0}, std::size_t{10}, std::size_t{200}, whole.size() - 1}) {

@@ -11,7 +11,7 @@
 #include "host_space.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/normal_fill.hpp"
-#include "iclk/core/run_set.hpp"
+#include "iclk/core/run_batch.hpp"
 #include "iclk/mlp_stats/backend.hpp"
 #include "support/catch.hpp"
 #include "support/skip.hpp"

@@ -293,7 +293,7 @@ class DeviceMinimalBatch final : public transformer::MinimalBatch {
     for (std::uint32_t first = 0; first < most; first += batch_) {
       space_->for_each(
           n_slots * batch_, padded_,
-          GatherMemory{
+          GatherChunk<SequenceSlot>{
               .slots = slots, .inputs = inputs_from(first_slot), .first = first, .batch = batch_, .padded = padded_});
       network_.forward(*space_, first_slot, n_slots);
       space_->template reduce<AddMemorySums::kLanes, Along::lanes>(

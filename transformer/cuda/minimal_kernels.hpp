@@ -363,20 +363,6 @@ struct AddTestSums {
   ICLK_HOST_DEVICE void finish(std::uint32_t slot, const State& state) const { sums[slot].merge(state); }
 };
 
-/// Items first ... first + batch - 1 of each slot before the MLP; the last one again where there are no more.
-struct GatherMemory {
-  const SequenceSlot* slots;
-  float* inputs;  // [slots][batch][padded]
-  std::uint32_t first, batch, padded;
-
-  ICLK_HOST_DEVICE void operator()(std::uint32_t row, std::uint32_t column) const {
-    const SequenceSlot& slot = slots[row / batch];
-    const std::uint32_t wanted = first + row % batch;
-    const std::uint32_t item = wanted < slot.n_items ? wanted : slot.n_items - 1;
-    inputs[std::size_t{row} * padded + column] = slot.items[std::size_t{item} * padded + column];
-  }
-};
-
 struct AddMemorySums {
   using State = OrderSums;
   static constexpr std::uint32_t kLanes = 32;

@@ -4,14 +4,13 @@
 #include <cassert>
 #include <charconv>
 #include <chrono>
-#include <map>
 #include <set>
 
 #include "iclk/core/checkpoint_file.hpp"
 #include "iclk/core/curve_file.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/random.hpp"
-#include "iclk/core/run_set.hpp"
+#include "iclk/core/run_batch.hpp"
 #include "minimal_batch.hpp"
 #include "named_arrays.hpp"
 #include "runtimes.hpp"
@@ -25,7 +24,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double kTurnSeconds = 0.3;             // how promptly a run notices a stop
 constexpr std::uint64_t kLargestTurn = 1 << 16;  // SGD steps
-constexpr std::size_t kRunsTogether = 64;        // on a device, unless `jobs` says how many
 
 constexpr const char* kDiverged = "not_finite: the training diverged; a smaller lr may help";
 
@@ -334,51 +332,6 @@ std::string batch_of(SimulationOptions options) {
   return run_identity(options);
 }
 
-/// Trains the runs of `queue` on the device, one group after the other.
-void simulate_batches(const std::vector<std::size_t>& queue, std::vector<SimulationReport>& reports,
-                      const fs::path& folder, const SimulationRunsOptions& options,
-                      const MinimalBatchFactory& make_batch) {
-  std::map<std::string, std::size_t> known;
-  std::vector<std::vector<std::size_t>> groups;
-  for (const std::size_t index : queue) {
-    const auto [group, is_new] = known.try_emplace(batch_of(reports[index].options), groups.size());
-    if (is_new) groups.emplace_back();
-    groups[group->second].push_back(index);
-  }
-  RunSetOptions set{.jobs = 1, .checkpoint_seconds = options.checkpoint_seconds, .stop = options.stop};
-  std::vector<std::size_t> active;
-  set.after_turn = [&](std::size_t, const ResumableRun& work) {
-    const auto runs = static_cast<const BatchWork&>(work).active();
-    active.assign(runs.begin(), runs.end());
-  };
-  if (options.on_progress) {
-    set.on_progress = [&](const RunSetProgress& work) {
-      options.on_progress(progress_of(
-          reports, {.steps_done = work.steps_done, .steps_per_second = work.steps_per_second, .active = active}));
-    };
-  }
-  std::vector<std::size_t> numbers(groups.size());
-  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = i;
-  const std::size_t together = options.jobs > 0 ? static_cast<std::size_t>(options.jobs) : kRunsTogether;
-  work_through(
-      numbers,
-      [&](std::size_t number) {
-        const SimulationOptions& run = reports[groups[number].front()].options;
-        const std::size_t capacity = std::min(together, groups[number].size());
-        auto batch = make_batch({.shape = {.n_features = run.dim, .hidden = run.hidden, .n_outputs = 1},
-                                 .batch = run.batch,
-                                 .task = task_options(run),
-                                 .attend_self = run.attend_self,
-                                 .sgd = {.lr = run.lr, .weight_decay = run.weight_decay},
-                                 .test_sequences = run.test_sequences,
-                                 .capacity = capacity,
-                                 .precision = run.precision});
-        return std::make_unique<BatchWork>(
-            groups[number], capacity, std::make_unique<SimulationBatch>(reports, folder, std::move(batch), capacity));
-      },
-      set);
-}
-
 }  // namespace
 
 std::string_view name(RunStatus status) noexcept {
@@ -434,14 +387,27 @@ std::vector<SimulationReport> simulate_runs(std::span<const SimulationOptions> r
   });
   const std::vector<std::size_t> device_queue(device_runs, queue.end());
   queue.erase(device_runs, queue.end());
-  if (!device_queue.empty()) simulate_batches(device_queue, reports, folder, options, make_batch);
   RunSetOptions set{.jobs = options.jobs, .checkpoint_seconds = options.checkpoint_seconds, .stop = options.stop};
-  set.after_turn = [&](std::size_t index, const ResumableRun& run) {
-    reports[index] = static_cast<const SimulationRun&>(run).report();
-  };
   if (options.on_progress) {
     set.on_progress = [&](const RunSetProgress& work) { options.on_progress(progress_of(reports, work)); };
   }
+  const auto start_batch = [&](std::size_t index, std::size_t capacity) {
+    const SimulationOptions& run = reports[index].options;
+    auto batch = make_batch({.shape = {.n_features = run.dim, .hidden = run.hidden, .n_outputs = 1},
+                             .batch = run.batch,
+                             .task = task_options(run),
+                             .attend_self = run.attend_self,
+                             .sgd = {.lr = run.lr, .weight_decay = run.weight_decay},
+                             .test_sequences = run.test_sequences,
+                             .capacity = capacity,
+                             .precision = run.precision});
+    return std::make_unique<SimulationBatch>(reports, folder, std::move(batch), capacity);
+  };
+  work_through_batches(
+      device_queue, [&](std::size_t index) { return batch_of(reports[index].options); }, start_batch, set);
+  set.after_turn = [&](std::size_t index, const ResumableRun& run) {
+    reports[index] = static_cast<const SimulationRun&>(run).report();
+  };
   work_through(
       queue, [&](std::size_t index) { return std::make_unique<SimulationRun>(reports[index], folder, options.model); },
       set);
