@@ -139,8 +139,9 @@ class BatchedNetwork {
   }
 
   /// The way back and the update, of slots 0 ... n - 1. Gradients of matrices are summed into the weights directly,
-  /// W <- (1 - lr decay) W - lr dZ A^T: no gradient array is written or read.
-  void backward(Space& space, std::size_t n, const mlp_stats::SgdOptions& sgd) {
+  /// W <- (1 - lr decay) W - lr dZ A^T: no gradient array is written or read. `d_inputs` [slots][batch][padded_features]
+  /// receives d loss / d inputs at the weights before the update; nullptr: not wanted.
+  void backward(Space& space, std::size_t n, const mlp_stats::SgdOptions& sgd, float* d_inputs = nullptr) {
     const std::size_t hidden = shape_.hidden;
     const auto width = static_cast<std::uint32_t>(hidden), batch = static_cast<std::uint32_t>(batch_);
     const std::size_t layer = batch_ * hidden, w1_size = hidden * padded_, w2_size = hidden * hidden;
@@ -198,6 +199,25 @@ class BatchedNetwork {
                                                                                 .width = width,
                                                                                 .batch = batch,
                                                                                 .step = step});
+    if (d_inputs != nullptr) {
+      space.product({.transpose_a = false,
+                     .transpose_b = false,
+                     .m = padded_,
+                     .n = batch_,
+                     .k = hidden,
+                     .alpha = 1.0F,
+                     .a = w1_.data(),
+                     .a_rows = padded_,
+                     .a_stride = w1_size,
+                     .b = d_hidden1_.data(),
+                     .b_rows = hidden,
+                     .b_stride = layer,
+                     .beta = 0.0F,
+                     .c = d_inputs,
+                     .c_rows = padded_,
+                     .c_stride = batch_ * padded_,
+                     .n_batches = n});
+    }
     space.product({.transpose_a = false,
                    .transpose_b = true,
                    .m = padded_,

@@ -86,15 +86,17 @@ class DeviceMlpBatch final : public mlp_stats::MlpBatch {
     const std::size_t first_slot = *low, n_slots = *high - *low + 1;
     std::uint32_t most = 0;
     for (const std::size_t slot : slots) most = std::max(most, host_slots_[slot].n_items);
-    space_->for_each(1, n_slots, ClearOrderSums{.sums = sums_.data() + first_slot});
+    space_->for_each(1, n_slots, ClearSums<OrderSums>{.sums = sums_.data() + first_slot});
     for (std::uint32_t first = 0; first < most; first += batch_) {
       forward_chunk(first_slot, n_slots, first);
-      space_->template reduce<AddOrderSums::kLanes, Along::lanes>(
-          n_slots, AddOrderSums{.slots = slots_.data() + first_slot,
-                                .logits = network_.logits() + first_slot * batch_,
-                                .sums = sums_.data() + first_slot,
-                                .first = first,
-                                .batch = batch_});
+      using AddSums = AddOrderSums<DataSlot>;
+      space_->template reduce<AddSums::kLanes, Along::lanes>(n_slots,
+                                                             AddSums{.slots = slots_.data() + first_slot,
+                                                                     .logits = network_.logits() + first_slot * batch_,
+                                                                     .sums = sums_.data() + first_slot,
+                                                                     .first = first,
+                                                                     .n_counted = most,
+                                                                     .batch = batch_});
     }
     std::vector<OrderSums> sums(n_slots);
     space_->get(sums_, first_slot, std::span<OrderSums>(sums));
@@ -137,7 +139,7 @@ class DeviceMlpBatch final : public mlp_stats::MlpBatch {
                                                                        .steps_per_replay = kStepsPerReplay,
                                                                        .batch = batch_});
     for (std::uint32_t step = 0; step < n_steps; ++step) launch_step(n_slots, step);
-    space_->for_each(1, n_slots, AdvanceStep{.slots = slots_.data(), .n_steps = n_steps});
+    space_->for_each(1, n_slots, AdvanceStep<DataSlot>{.slots = slots_.data(), .n_steps = n_steps});
   }
 
   /// One SGD step on the items in place `step`.

@@ -89,37 +89,4 @@ struct LossGradient {
   }
 };
 
-struct AdvanceStep {
-  DataSlot* slots;
-  std::uint32_t n_steps;
-  ICLK_HOST_DEVICE void operator()(std::uint32_t, std::uint32_t slot) const { slots[slot].step += n_steps; }
-};
-
-struct ClearOrderSums {
-  OrderSums* sums;
-  ICLK_HOST_DEVICE void operator()(std::uint32_t, std::uint32_t slot) const { sums[slot].clear(); }
-};
-
-/// Adds the signed logits of a chunk of items to the sums of their slots. One group per slot.
-struct AddOrderSums {
-  using State = OrderSums;
-  static constexpr std::uint32_t kLanes = 64;
-
-  const DataSlot* slots;
-  const float* logits;  // [slots][batch]
-  OrderSums* sums;      // [slots]
-  std::uint32_t first, batch;
-
-  ICLK_HOST_DEVICE State partial(std::uint32_t slot, std::uint32_t lane) const {
-    State state;
-    state.clear();
-    for (std::uint32_t b = lane; b < batch && first + b < slots[slot].n_items; b += kLanes) {
-      state.add(static_cast<double>(slots[slot].labels[first + b]) *
-                static_cast<double>(logits[std::size_t{slot} * batch + b]));
-    }
-    return state;
-  }
-  ICLK_HOST_DEVICE void finish(std::uint32_t slot, const State& state) const { sums[slot].merge(state); }
-};
-
 }  // namespace iclk::device

@@ -31,6 +31,14 @@ struct GatherChunk {
   }
 };
 
+/// The next step to draw, of each slot.
+template <class Slot>
+struct AdvanceStep {
+  Slot* slots;
+  std::uint32_t n_steps;
+  ICLK_HOST_DEVICE void operator()(std::uint32_t, std::uint32_t slot) const { slots[slot].step += n_steps; }
+};
+
 /// hidden <- relu(hidden + bias)
 struct AddBiasRelu {
   float* hidden;      // [rows x width]

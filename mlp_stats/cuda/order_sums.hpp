@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
 
 #include "host_device.hpp"
@@ -73,6 +75,37 @@ struct OrderSums {
     n += other.n;
     n_not_finite += other.n_not_finite;
   }
+};
+
+template <class Sums>
+struct ClearSums {
+  Sums* sums;
+  ICLK_HOST_DEVICE void operator()(std::uint32_t, std::uint32_t slot) const { sums[slot].clear(); }
+};
+
+/// Adds the signed logits of items first ... first + batch - 1 of each slot, as far as there are so many and they are among
+/// the first n_counted, to the sums of their slots. A Slot has labels and n_items. One group per slot.
+template <class Slot>
+struct AddOrderSums {
+  using State = OrderSums;
+  static constexpr std::uint32_t kLanes = 64;
+
+  const Slot* slots;
+  const float* logits;  // [slots][batch]
+  OrderSums* sums;      // [slots]
+  std::uint32_t first, n_counted, batch;
+
+  ICLK_HOST_DEVICE State partial(std::uint32_t slot, std::uint32_t lane) const {
+    State state;
+    state.clear();
+    const std::uint32_t n = slots[slot].n_items < n_counted ? slots[slot].n_items : n_counted;
+    for (std::uint32_t b = lane; b < batch && first + b < n; b += kLanes) {
+      state.add(static_cast<double>(slots[slot].labels[first + b]) *
+                static_cast<double>(logits[std::size_t{slot} * batch + b]));
+    }
+    return state;
+  }
+  ICLK_HOST_DEVICE void finish(std::uint32_t slot, const State& state) const { sums[slot].merge(state); }
 };
 
 /// c1 = NaN where a logit was not finite.

@@ -56,7 +56,7 @@ TEST_CASE("device sampling: items of a step are those of the stream also where w
     }
     CHECK(items[(slot * steps_per_replay + n_steps) * batch] == 77);  // what was not asked for is left alone
   }
-  space.for_each(1, slots.size(), AdvanceStep{.slots = slots.data(), .n_steps = n_steps});
+  space.for_each(1, slots.size(), AdvanceStep<DataSlot>{.slots = slots.data(), .n_steps = n_steps});
   CHECK(slots[3].step == 3005);
 }
 
@@ -76,12 +76,16 @@ TEST_CASE("device order parameters: sums in parts give those of core", "[mlp_sta
       const DataSlot slot{.items = nullptr, .labels = labels.data(), .seed = 0, .step = 0, .n_items = n};
       OrderSums sums;
       HostSpace space;
-      space.for_each(1, 1, ClearOrderSums{.sums = &sums});
+      space.for_each(1, 1, ClearSums<OrderSums>{.sums = &sums});
       const std::uint32_t batch = 100;
       for (std::uint32_t first = 0; first < n; first += batch) {
-        space.reduce<AddOrderSums::kLanes, Along::lanes>(
-            1, AddOrderSums{
-                   .slots = &slot, .logits = logits.data() + first, .sums = &sums, .first = first, .batch = batch});
+        space.reduce<AddOrderSums<DataSlot>::kLanes, Along::lanes>(
+            1, AddOrderSums<DataSlot>{.slots = &slot,
+                                      .logits = logits.data() + first,
+                                      .sums = &sums,
+                                      .first = first,
+                                      .n_counted = n,
+                                      .batch = batch});
       }
       const OrderParameters found = order_parameters_of(sums);
       const OrderParameters expected = order_parameters(signed_logits);

@@ -270,8 +270,11 @@ TEST_CASE("simulation settings: combinations that no run can have", "[transforme
   CHECK(error_of({{"precision", "tf32"}, {"backend", "cuda"}}) == "no error");
   CHECK(error_of({{"precision", "float64"}, {"backend", "cuda"}}) ==
         "precision: expected float32 or tf32 with backend cuda (backend eigen offers float64), got float64");
-  CHECK(error_of({{"model", "one-layer"}, {"backend", "cuda"}}) ==
-        "model: expected minimal with backend cuda, got one-layer");
+  CHECK(error_of({{"model", "one-layer"}, {"backend", "cuda"}}) == "no error");
+  CHECK(error_of({{"model", "two-layer"}, {"backend", "cuda"}}) ==
+        "model: expected minimal or one-layer with backend cuda, got two-layer");
+  CHECK(error_of({{"model", "one-layer"}, {"item-draw", "sketches"}, {"backend", "cuda"}}) ==
+        "item-draw: expected items with backend cuda, got sketches");
   CHECK(error_of({{"items", "10"}, {"zipf", "1"}, {"backend", "cuda"}}) == "zipf: expected 0 with backend cuda, got 1");
   SimulationOptions wild;
   wild.lr = std::numeric_limits<double>::quiet_NaN();

@@ -2,11 +2,11 @@
 
 #include "iclk/core/error.hpp"
 #include "iclk/mlp_stats/backend.hpp"
-#include "minimal_batch.hpp"
+#include "model_batch.hpp"
 
 namespace iclk::transformer {
 
-std::unique_ptr<MinimalBatch> make_cuda_batch(const MinimalBatchOptions&) {
+std::unique_ptr<ModelBatch> make_cuda_batch(const ModelBatchOptions&) {
   throw field_error("backend", *mlp_stats::cuda_problem());
 }
 

@@ -16,7 +16,7 @@ namespace iclk::transformer {
 /// The sizes that every transformer has. Throws Error naming the field.
 void validate_sizes(std::size_t n_context, std::size_t dim, std::size_t hidden, std::size_t batch);
 
-/// Throws Error when the backend does not offer the precision, and for backend cuda, which has the minimal model alone.
+/// Throws Error when the backend does not offer the precision, and for backend cuda, which trains whole runs only.
 void validate_precision(mlp_stats::BackendKind backend, mlp_stats::Precision precision);
 
 /// A square matrix of `width` as PyTorch initialises a linear layer without bias: U(-1/sqrt(width), 1/sqrt(width)),

@@ -9,6 +9,7 @@
 #include "iclk/core/logistic.hpp"
 #include "iclk/core/random.hpp"
 #include "iclk/transformer/attention_model.hpp"
+#include "measured_names.hpp"
 
 namespace iclk::transformer {
 namespace {
@@ -109,6 +110,15 @@ MemorySample memory_sample(const IclTask& task, std::uint64_t seed) {
   return sample;
 }
 
+std::vector<std::string> measured_names(const IclModel& model) {
+  std::vector<std::string> names;
+  for (const NamedValue& value : model.diagnostics()) names.push_back(value.name);
+  if (dynamic_cast<const AttentionModel*>(&model) != nullptr) {
+    names.insert(names.end(), std::begin(kSplitNames), std::end(kSplitNames));
+  }
+  return names;
+}
+
 std::uint64_t next_measurement(const SimulationOptions& options, std::uint64_t iteration) {
   std::uint64_t next = std::min(options.iterations, (iteration / options.measure_every + 1) * options.measure_every);
   const double per_decade = static_cast<double>(options.points_per_decade);
@@ -130,17 +140,10 @@ struct Simulation::Impl {
         model(factory(options)),
         takes_dots(model->takes_dots()),
         attention_model(dynamic_cast<AttentionModel*>(model.get())),
-        diagnostic_names(names_of(model->diagnostics(), attention_model != nullptr)),
+        diagnostic_names(measured_names(*model)),
         tracker(options, diagnostic_names),
         due(next_measurement(options, 0)) {
     memory_logits.resize(memory.labels.size());
-  }
-
-  static std::vector<std::string> names_of(const std::vector<NamedValue>& values, bool has_split) {
-    std::vector<std::string> names;
-    for (const NamedValue& value : values) names.push_back(value.name);
-    if (has_split) names.insert(names.end(), std::begin(kSplitNames), std::end(kSplitNames));
-    return names;
   }
 
   double train_step() {

@@ -241,8 +241,8 @@ std::vector<SimulationField> make_fields() {
       count("measure-every", &Options::measure_every, 1, 1'000'000'000'000,
             "measurements also at every multiple of this many SGD steps"),
       word("backend", &Options::backend, {BackendKind::onednn, BackendKind::eigen, BackendKind::cuda},
-           "onednn is fast, eigen is the readable reference, cuda trains many runs of the minimal model at once on an "
-           "NVIDIA card"),
+           "onednn is fast, eigen is the readable reference, cuda trains many runs at once on an NVIDIA card (minimal "
+           "and one-layer)"),
       word("precision", &Options::precision, {Precision::float32, Precision::float64, Precision::tf32},
            "of the weights; float64 needs --backend eigen, tf32 (faster matrix products) --backend cuda"),
   };

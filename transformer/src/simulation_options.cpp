@@ -231,8 +231,10 @@ void validate(const SimulationOptions& options) {
     require(options.lr * decay < 1, setting, "lr times it below 1", format_number(decay));
   }
   const bool on_card = options.backend == mlp_stats::BackendKind::cuda;
-  require(!on_card || options.model == ModelKind::minimal, "model", "minimal with backend cuda",
+  require(!on_card || options.model != ModelKind::two_layer, "model", "minimal or one-layer with backend cuda",
           std::string(name(options.model)));
+  require(!on_card || options.item_draw == ItemDraw::items, "item-draw", "items with backend cuda",
+          std::string(name(options.item_draw)));
   require(!on_card || !(options.zipf > 0), "zipf", "0 with backend cuda", format_number(options.zipf));
   require(offers(options.backend, options.precision), "precision", std::string(offered_precisions(options.backend)),
           std::string(name(options.precision)));

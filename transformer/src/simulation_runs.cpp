@@ -9,10 +9,9 @@
 #include "iclk/core/checkpoint_file.hpp"
 #include "iclk/core/curve_file.hpp"
 #include "iclk/core/error.hpp"
-#include "iclk/core/random.hpp"
 #include "iclk/core/run_batch.hpp"
-#include "minimal_batch.hpp"
-#include "named_arrays.hpp"
+#include "measured_names.hpp"
+#include "model_batch.hpp"
 #include "runtimes.hpp"
 #include "simulation_checkpoint.hpp"
 
@@ -141,36 +140,18 @@ class SimulationRun final : public ResumableRun {
 /// The model of a run that is one of many on a device. The slot may change as the batch shrinks.
 class SlotModel final : public IclModel {
  public:
-  SlotModel(MinimalBatch& batch, const std::size_t& slot, const SimulationOptions& options)
-      : batch_(batch), slot_(slot), shape_{.n_features = options.dim, .hidden = options.hidden, .n_outputs = 1} {
-    Rng rng(options.seed, RandomPurpose::initial_attention, 0);
-    MinimalHead head{.lambda_w = options.lambda_w, .lambda_beta = options.lambda_beta};
-    head.beta = options.beta0 + options.beta0_sd * rng.normal();
-    head.w = options.w0 + options.w0_sd * rng.normal();
-    batch_.set(slot_, mlp_stats::initial_parameters(shape_, options.seed), head);
+  SlotModel(ModelBatch& batch, const std::size_t& slot, const SimulationOptions& options) : batch_(batch), slot_(slot) {
+    SimulationOptions start = options;
+    start.backend = mlp_stats::BackendKind::eigen;
+    start.precision = mlp_stats::Precision::float32;
+    const std::unique_ptr<IclModel> model = make_model(start);
+    for (std::string& name : measured_names(*model)) diagnostics_.push_back({std::move(name), 0.0});
+    batch_.load(slot_, model->parameters());
   }
 
-  std::vector<NamedValue> diagnostics() const override {
-    const MinimalHead head = batch_.head(slot_);
-    return {{"beta", head.beta}, {"w", head.w}};
-  }
-  std::vector<NamedArray> parameters() const override {
-    const MinimalHead head = batch_.head(slot_);
-    std::vector<NamedArray> arrays;
-    add_network(arrays, "", batch_.network(slot_));
-    arrays.push_back({"beta", {head.beta}});
-    arrays.push_back({"w", {head.w}});
-    return arrays;
-  }
-  void load(std::span<const NamedArray> arrays) override {
-    ArrayReader reader(arrays);
-    const mlp_stats::MlpParameters network = reader.take_network("", shape_);
-    MinimalHead head = batch_.head(slot_);
-    head.beta = reader.take("beta", 1).front();
-    head.w = reader.take("w", 1).front();
-    reader.finish();
-    batch_.set(slot_, network, head);
-  }
+  std::vector<NamedValue> diagnostics() const override { return diagnostics_; }
+  std::vector<NamedArray> parameters() const override { return batch_.parameters(slot_); }
+  void load(std::span<const NamedArray> arrays) override { batch_.load(slot_, arrays); }
 
   // The batch draws, trains and tests.
   double train(const SequenceBatch&, const IclSgd&) override { return assert(false), 0.0; }
@@ -178,15 +159,15 @@ class SlotModel final : public IclModel {
   void memory_logits(std::span<const float>, std::span<double>) override { assert(false); }
 
  private:
-  MinimalBatch& batch_;
+  ModelBatch& batch_;
   const std::size_t& slot_;
-  mlp_stats::MlpShape shape_;
+  std::vector<NamedValue> diagnostics_;  // their names: the batch measures the values
 };
 
 /// Runs that a device trains together.
 class SimulationBatch final : public RunBatch {
  public:
-  SimulationBatch(std::vector<SimulationReport>& reports, const fs::path& folder, std::unique_ptr<MinimalBatch> batch,
+  SimulationBatch(std::vector<SimulationReport>& reports, const fs::path& folder, std::unique_ptr<ModelBatch> batch,
                   std::size_t capacity)
       : reports_(reports), folder_(folder), batch_(std::move(batch)), slots_(capacity) {}
 
@@ -197,11 +178,8 @@ class SimulationBatch final : public RunBatch {
                                                  return std::make_unique<SlotModel>(*batch_, at, options);
                                                });
     if (run->simulation() != nullptr) {
-      batch_->place(slot, run->simulation()->dataset(), reports_[index].options.seed);
-      MinimalHead head = batch_->head(slot);
-      head.loss_sum = run->simulation()->state().loss_sum;
-      batch_->set(slot, batch_->network(slot), head);
-      batch_->seek(slot, run->iteration());
+      batch_->place(slot, reports_[index].options, run->simulation()->dataset());
+      batch_->seek(slot, run->iteration(), run->simulation()->state().loss_sum);
     }
     const bool goes_on = run->goes_on(0.0);
     reports_[index] = run->report();
@@ -216,9 +194,9 @@ class SimulationBatch final : public RunBatch {
   void train(std::size_t n_slots, std::uint64_t n_steps) override {
     const auto started = Clock::now();
     batch_->train(n_slots, n_steps);
-    const std::vector<MinimalHead> heads = batch_->heads(0, n_slots);
+    const std::vector<double> loss_sums = batch_->loss_sums(n_slots);
     for (std::size_t slot = 0; slot < n_slots; ++slot) {
-      slots_[slot].run->simulation()->trained(n_steps, heads[slot].loss_sum);
+      slots_[slot].run->simulation()->trained(n_steps, loss_sums[slot]);
     }
     const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
     for (std::size_t slot = 0; slot < n_slots; ++slot) update(slot, seconds / static_cast<double>(n_slots));
@@ -226,23 +204,8 @@ class SimulationBatch final : public RunBatch {
 
   void measure(std::span<const std::size_t> slots) override {
     const auto started = Clock::now();
-    const std::vector<MinimalMeasurement> measurements = batch_->measure(slots);
-    const std::vector<MinimalHead> heads = batch_->heads(0, slots.back() + 1);
-    for (std::size_t i = 0; i < slots.size(); ++i) {
-      const MinimalMeasurement& measured = measurements[i];
-      const MinimalHead& head = heads[slots[i]];
-      slots_[slots[i]].run->simulation()->measured({.iteration = 0,
-                                                    .time = 0.0,
-                                                    .train_loss = {},
-                                                    .icl_accuracy = measured.icl_accuracy,
-                                                    .icl_loss = measured.icl_loss,
-                                                    .iwl_accuracy = measured.iwl_accuracy,
-                                                    .iwl_loss = measured.iwl_loss,
-                                                    .c1 = measured.memory.c1,
-                                                    .c2 = measured.memory.c2,
-                                                    .c3 = measured.memory.c3,
-                                                    .diagnostics = {head.beta, head.w}});
-    }
+    std::vector<SimulationSample> samples = batch_->measure(slots);
+    for (std::size_t i = 0; i < slots.size(); ++i) slots_[slots[i]].run->simulation()->measured(std::move(samples[i]));
     const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
     for (const std::size_t slot : slots) update(slot, seconds / static_cast<double>(slots.size()));
   }
@@ -274,7 +237,7 @@ class SimulationBatch final : public RunBatch {
 
   std::vector<SimulationReport>& reports_;
   fs::path folder_;
-  std::unique_ptr<MinimalBatch> batch_;
+  std::unique_ptr<ModelBatch> batch_;
   std::vector<Slot> slots_;
 };
 
@@ -316,22 +279,6 @@ SimulationProgress progress_of(const std::vector<SimulationReport>& reports, con
   return progress;
 }
 
-/// Runs of equal text can be trained together: all settings but those that each run has for itself.
-std::string batch_of(SimulationOptions options) {
-  if (options.n_items) options.n_items = 2;
-  options.item_labels = {};
-  options.item_set = {};
-  options.seed = 0;
-  options.beta0 = options.beta0_sd = options.w0 = options.w0_sd = 0.0;
-  options.lambda_w = options.lambda_beta = 0.0;
-  options.iterations = 1;
-  options.stop_icl.reset();
-  options.stop_memorized.reset();
-  options.stop_faded = false;
-  options.points_per_decade = options.measure_every = 1;
-  return run_identity(options);
-}
-
 }  // namespace
 
 std::string_view name(RunStatus status) noexcept {
@@ -348,6 +295,30 @@ std::string_view name(RunStatus status) noexcept {
   return "";
 }
 
+void require_device(std::span<const SimulationOptions> runs) {
+  const bool any_on_device = std::any_of(runs.begin(), runs.end(), [](const SimulationOptions& run) {
+    return run.backend == mlp_stats::BackendKind::cuda;
+  });
+  if (!any_on_device) return;
+  if (const auto problem = mlp_stats::cuda_problem()) throw field_error("backend", *problem);
+}
+
+std::string run_kind(const SimulationOptions& run) {
+  SimulationOptions options = run;
+  if (options.n_items) options.n_items = 2;
+  options.item_labels = {};
+  options.item_set = {};
+  options.seed = 0;
+  options.beta0 = options.beta0_sd = options.w0 = options.w0_sd = 0.0;
+  options.lambda_w = options.lambda_beta = 0.0;
+  options.iterations = 1;
+  options.stop_icl.reset();
+  options.stop_memorized.reset();
+  options.stop_faded = false;
+  options.points_per_decade = options.measure_every = 1;
+  return run_identity(options);
+}
+
 fs::path simulation_file(const fs::path& folder, const SimulationOptions& options) {
   return file_of(folder, options, kResult);
 }
@@ -361,16 +332,12 @@ fs::path failure_file(const fs::path& folder, const SimulationOptions& options) 
 std::vector<SimulationReport> simulate_runs(std::span<const SimulationOptions> runs, const fs::path& folder,
                                             const SimulationRunsOptions& options) {
   for (const SimulationOptions& run : runs) validate(run);
-  const bool any_on_device = std::any_of(runs.begin(), runs.end(), [](const SimulationOptions& run) {
-    return run.backend == mlp_stats::BackendKind::cuda;
-  });
-  if (const auto problem = mlp_stats::cuda_problem(); any_on_device && problem) throw field_error("backend", *problem);
-  return simulate_runs(runs, folder, options, [](const MinimalBatchOptions& batch) { return make_cuda_batch(batch); });
+  require_device(runs);
+  return simulate_runs(runs, folder, options, make_cuda_batch);
 }
 
 std::vector<SimulationReport> simulate_runs(std::span<const SimulationOptions> runs, const fs::path& folder,
-                                            const SimulationRunsOptions& options,
-                                            const MinimalBatchFactory& make_batch) {
+                                            const SimulationRunsOptions& options, const ModelBatchFactory& make_batch) {
   std::vector<SimulationReport> reports = planned(runs, folder);
   const RunFolder in_use(folder);
   std::vector<std::size_t> queue;
@@ -392,19 +359,11 @@ std::vector<SimulationReport> simulate_runs(std::span<const SimulationOptions> r
     set.on_progress = [&](const RunSetProgress& work) { options.on_progress(progress_of(reports, work)); };
   }
   const auto start_batch = [&](std::size_t index, std::size_t capacity) {
-    const SimulationOptions& run = reports[index].options;
-    auto batch = make_batch({.shape = {.n_features = run.dim, .hidden = run.hidden, .n_outputs = 1},
-                             .batch = run.batch,
-                             .task = task_options(run),
-                             .attend_self = run.attend_self,
-                             .sgd = {.lr = run.lr, .weight_decay = run.weight_decay},
-                             .test_sequences = run.test_sequences,
-                             .capacity = capacity,
-                             .precision = run.precision});
-    return std::make_unique<SimulationBatch>(reports, folder, std::move(batch), capacity);
+    return std::make_unique<SimulationBatch>(
+        reports, folder, make_batch({.run = reports[index].options, .capacity = capacity}), capacity);
   };
   work_through_batches(
-      device_queue, [&](std::size_t index) { return batch_of(reports[index].options); }, start_batch, set);
+      device_queue, [&](std::size_t index) { return run_kind(reports[index].options); }, start_batch, set);
   set.after_turn = [&](std::size_t index, const ResumableRun& run) {
     reports[index] = static_cast<const SimulationRun&>(run).report();
   };

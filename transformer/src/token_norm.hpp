@@ -11,9 +11,10 @@ struct TokenNorm {
   Real shift, scale;
 };
 
-/// From the sums over all `width` features of a token. An exemplar's label adds 1 to both.
+/// From the sums over all `width` features of a token. An exemplar's label adds 1 to both. constexpr, as the next one, so
+/// that the card can use it too.
 template <class Real>
-[[gnu::always_inline]] inline TokenNorm<Real> token_norm(Real sum, Real sum_of_squares, std::size_t width) {
+[[gnu::always_inline]] constexpr TokenNorm<Real> token_norm(Real sum, Real sum_of_squares, std::size_t width) {
   constexpr Real kEpsilon = static_cast<Real>(1e-5);  // PyTorch's default
   const Real per_feature = Real(1) / static_cast<Real>(width);
   const Real mean = sum * per_feature;
@@ -23,7 +24,7 @@ template <class Real>
 
 /// Of an item without a label, its sums in the precision of the model.
 template <class Real>
-TokenNorm<Real> target_norm(const float* item, std::size_t dim) {
+constexpr TokenNorm<Real> target_norm(const float* item, std::size_t dim) {
   Real sum = 0, square = 0;
   for (std::size_t d = 0; d < dim; ++d) {
     const Real x = item[d];
