@@ -178,6 +178,14 @@ TEST_CASE("sweep: shards share the runs and give what one machine gives", "[tran
   CHECK_THROWS_AS(run_sweep(plan, folder / "no", with_toy(), {.index = 0, .count = 3}), Error);
 }
 
+TEST_CASE("sweep: backend cuda without a card is refused before anything is written", "[transformer][cuda][errors]") {
+  if (!mlp_stats::cuda_problem()) return;
+  const TemporaryFolder folder;
+  const SweepPlan plan = plan_of(folder, "[[grid]]\nbackend = \"cuda\"\nitems = 9\n");
+  CHECK_THROWS_WITH(run_sweep(plan, folder / "new"), "backend: " + *mlp_stats::cuda_problem());
+  CHECK_FALSE(fs::exists(folder / "new"));
+}
+
 TEST_CASE("sweep: a longer plan only does what is new", "[transformer]") {
   const TemporaryFolder folder;
   const fs::path out = folder / "runs";

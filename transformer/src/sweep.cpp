@@ -12,6 +12,7 @@
 #include "iclk/core/curve_file.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_set.hpp"
+#include "model_batch.hpp"
 #include "runtimes.hpp"
 
 namespace iclk::transformer {
@@ -124,9 +125,10 @@ std::vector<SimulationReport> run_sweep(const SweepPlan& plan, const fs::path& f
     throw field_error("shard", "expected i/n with i from 1 to n, got " + std::to_string(shard.index) + '/' +
                                    std::to_string(shard.count));
   }
-  const RunFolder in_use(folder);
   std::vector<SimulationOptions> runs;
   for (std::size_t i = shard.index - 1; i < plan.runs.size(); i += shard.count) runs.push_back(plan.runs[i]);
+  require_device(runs);
+  const RunFolder in_use(folder);
   write_file_atomically(folder / kPlanFile, plan.text);
   return simulate_runs(runs, folder, options);
 }
