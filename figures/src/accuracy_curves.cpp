@@ -1,8 +1,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <functional>
-#include <tuple>
 
 #include "figure_parts.hpp"
 #include "iclk/core/run_info.hpp"
@@ -19,8 +17,6 @@ constexpr std::size_t kMostGroups = 5, kMostSeeds = 12, kMostBalanced = 40;
 constexpr std::size_t kMostSamples = 300;  ///< of a line
 constexpr double kAcquired = 0.95, kHalfway = 0.75;
 constexpr std::array<std::string_view, 2> kColumns = {"iteration", "icl_accuracy"};
-/// What may differ between the runs of one picture: the size of the task, and what exists with a finite K only.
-constexpr std::array<std::string_view, 5> kSize = {"items", "context", "item_labels", "item_set", "zipf"};
 
 const std::vector<std::string> kTableColumns = {"group", "run",       "n_context", "n_items",
                                                 "seed",  "iteration", "time",      "icl_accuracy"};
@@ -30,10 +26,6 @@ struct Group {
   std::string label;
   RunList runs;
 };
-
-std::size_t n_acquired(const RunList& runs) {
-  return static_cast<std::size_t>(std::count_if(runs.begin(), runs.end(), [](const auto* r) { return r->acquired; }));
-}
 
 double end_iteration(const MeasuredRun& run) {
   return run.trajectory.find("iteration")->back().value_or(iterations_at(run, run.time));
@@ -148,12 +140,13 @@ FigureTables acquisition_tables(std::string_view model, const std::string& id, c
                                 const std::filesystem::path& data, const FigureOptions& options) {
   validate(options);
   MeasuredRuns folder = read_run_folder(data, {.trajectories = true, .skip_bad_files = options.skip_bad_files});
-  std::vector<RunList> series = runs_by_settings(candidates(runs_of_model(folder, model), true), kSize);
+  std::vector<RunList> series =
+      groups_of(candidates(runs_of_model(folder, model), true), Vary::size | Vary::item_rules);
   if (series.empty()) {
     throw missing_runs(data, "measured runs of the " + model_label(model) + " on random labels", command_of(model));
   }
   const RunList chosen = series_to_draw(series, data, options, folder);
-  std::vector<RunList> sizes = runs_by_settings(chosen);
+  std::vector<RunList> sizes = groups_of(chosen, Vary::nothing);
   std::stable_sort(sizes.begin(), sizes.end(),
                    [](const RunList& a, const RunList& b) { return n_acquired(a) > n_acquired(b); });
   if (sizes.size() > kMostGroups) sizes.resize(kMostGroups);
@@ -226,15 +219,9 @@ FigureTables acquisition_tables(std::string_view model, const std::string& id, c
                 "this network and K; `" +
                     curve_command(*chosen.front()) + "` makes some."
               : "No line of theory: the start of a transformer's attention is not a number that the theory has.");
-  const std::vector<MeasuredCurve> behind = copies_of(used);
   figure.caption =
-      make_run_caption(id + ": in-context learning is acquired abruptly (Fig. " + paper_label + " of the paper)", words,
-                       {.runs = all_of(groups),
-                        .n_left_out = 0,
-                        .curves = behind,
-                        .no_theory = {},
-                        .numbers = numbers,
-                        .problems = folder.problems});
+      make_course_caption(id + ": in-context learning is acquired abruptly (Fig. " + paper_label + " of the paper)",
+                          words, all_of(groups), copies_of(used), numbers, folder);
   return figure;
 }
 
@@ -253,7 +240,7 @@ FigureTables figA8_tables(const std::filesystem::path& data, const FigureOptions
   MeasuredRuns folder = read_run_folder(data, {.trajectories = true, .skip_bad_files = options.skip_bad_files});
   std::vector<RunList> settings;
   for (const char* model : {"one-layer", "minimal", "two-layer"}) {
-    for (RunList& runs : runs_by_settings(candidates(runs_of_model(folder, model), false))) {
+    for (RunList& runs : groups_of(candidates(runs_of_model(folder, model), false), Vary::nothing)) {
       settings.push_back(std::move(runs));
     }
   }
@@ -261,8 +248,7 @@ FigureTables figA8_tables(const std::filesystem::path& data, const FigureOptions
     throw missing_runs(data, "measured runs on balanced contexts",
                        "iclk simulate --labels balanced-context --items 2000 --context 50 --seed 0:8 --out DIR");
   }
-  const RunList& chosen = *std::max_element(settings.begin(), settings.end(),
-                                            [](const RunList& a, const RunList& b) { return a.size() < b.size(); });
+  const RunList& chosen = largest_of(settings);
   const auto end_of = [](const MeasuredRun& run) {
     return run.number("end_icl_accuracy").value_or(run.trajectory.find("icl_accuracy")->back().value_or(0.0));
   };
@@ -281,19 +267,14 @@ FigureTables figA8_tables(const std::filesystem::path& data, const FigureOptions
   }
   FigureTables figure = figure_of(groups, {.part = "theory", .columns = kTableColumns, .rows = {}}, true);
   const MeasuredRun& first = *chosen.front();
-  figure.caption = make_run_caption(
+  figure.caption = make_course_caption(
       "figA8: acquisition on balanced contexts (Fig. A.8 of the paper)",
       "Accuracy on novel items with a copy of the target in the context, against SGD steps; one line per run of the " +
           model_label(first.model) +
           ", trained on contexts with equally many labels of each kind. Colours: accuracy at the end at least 95 %, at "
           "least 75 %, below. No line of theory: a start at w = beta = 0 is on the saddle of Eq. 9 or in its other "
           "basin, and which way a run leaves it is a matter of its noise.",
-      {.runs = all_of(groups),
-       .n_left_out = 0,
-       .curves = {},
-       .no_theory = {},
-       .numbers = numbers,
-       .problems = folder.problems});
+      all_of(groups), {}, numbers, folder);
   return figure;
 }
 

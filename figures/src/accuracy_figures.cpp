@@ -70,9 +70,9 @@ FigureTables accuracy_tables(const Accuracy& what, const std::filesystem::path& 
     return run.model == what.model && run.n_items && !run.text("labels").starts_with("balanced") &&
            (!what.icl || end_icl(run)) && (!what.iwl || end_iwl(run));
   });
-  const RunFamily family = families_of(found.runs).front();
-  const std::vector<RunCell> cells = cells_of(family);
-  const double n_context = drawn_context(cells, options.n_context);
+  const RunList family = largest_of(groups_of(all_runs(found.runs), Vary::size));
+  const std::vector<RunList> places = groups_of(family, Vary::nothing);
+  const double n_context = drawn_context(places, options.n_context);
 
   RunCaption caption{.runs = {},
                      .n_left_out = found.runs.size(),
@@ -86,25 +86,27 @@ FigureTables accuracy_tables(const Accuracy& what, const std::filesystem::path& 
   Table means{
       .part = "mean", .columns = {"n_items", "icl_accuracy", "iwl_accuracy", "n_runs", "n_acquired"}, .rows = {}};
   double k_low = HUGE_VAL, k_high = 0.0;
-  for (const RunCell& at : cells) {
-    if (at.n_context < n_context || at.n_context > n_context) continue;
+  for (const RunList& at : places) {
+    const MeasuredRun& first = *at.front();
+    if (first.n_context < n_context || first.n_context > n_context) continue;
+    const double n_items = *first.n_items;
     std::vector<double> icl, iwl;
-    for (std::size_t i = 0; i < at.runs.size(); ++i) {
-      const MeasuredRun& run = *at.runs[i];
+    for (std::size_t i = 0; i < at.size(); ++i) {
+      const MeasuredRun& run = *at[i];
       caption.runs.push_back(&run);
       if (end_icl(run)) icl.push_back(*end_icl(run));
       if (end_iwl(run)) iwl.push_back(*end_iwl(run));
-      add_row(runs, {*at.n_items, seed_cell(run), beside(*at.n_items, i, at.runs.size()), cell(end_icl(run)),
-                     cell(end_iwl(run)), run.acquired ? 1.0 : 0.0, run.file.string()});
+      add_row(runs, {n_items, seed_cell(run), beside(n_items, i, at.size()), cell(end_icl(run)), cell(end_iwl(run)),
+                     run.acquired ? 1.0 : 0.0, run.file.string()});
     }
-    add_row(means, {*at.n_items, cell(mean_of(icl)), cell(mean_of(iwl)), static_cast<double>(at.runs.size()),
-                    static_cast<double>(at.n_acquired())});
-    k_low = std::min(k_low, *at.n_items);
-    k_high = std::max(k_high, *at.n_items);
+    add_row(means, {n_items, cell(mean_of(icl)), cell(mean_of(iwl)), static_cast<double>(at.size()),
+                    static_cast<double>(n_acquired(at))});
+    k_low = std::min(k_low, n_items);
+    k_high = std::max(k_high, n_items);
   }
   caption.n_left_out -= caption.runs.size();
 
-  const PredictedThreshold predicted = predicted_threshold(data, family.front(), n_context, options, caption);
+  const PredictedThreshold predicted = predicted_threshold(data, *family.front(), n_context, options, caption);
   if (predicted.exact_loss.value) caption.curves = predicted.curves;
   Table threshold{.part = "threshold", .columns = {"k_star", "k_star_low", "k_star_high", "k_star_flow"}, .rows = {}};
   FigureTables figure;
@@ -175,15 +177,15 @@ FigureTables figA7_tables(const std::filesystem::path& data, const FigureOptions
   MeasuredRuns found = drawn_runs("figA7", data, options, false, [](const MeasuredRun& run) {
     return run.n_items && !run.text("labels").starts_with("balanced") && end_icl(run);
   });
-  const RunFamily family = families_of(found.runs).front();
-  RunCaption caption{.runs = family.runs,
-                     .n_left_out = found.runs.size() - family.runs.size(),
+  const RunList family = largest_of(groups_of(all_runs(found.runs), Vary::size));
+  RunCaption caption{.runs = family,
+                     .n_left_out = found.runs.size() - family.size(),
                      .curves = {},
                      .no_theory = {},
                      .numbers = {},
                      .problems = found.problems};
-  std::map<double, std::vector<RunCell>> contexts;
-  for (RunCell& at : cells_of(family)) contexts[at.n_context].push_back(std::move(at));
+  std::map<double, std::vector<RunList>> contexts;
+  for (RunList& at : groups_of(family, Vary::nothing)) contexts[at.front()->n_context].push_back(std::move(at));
   while (contexts.size() > kMostPanels) {  // those with the fewest K
     const auto fewest = std::min_element(contexts.begin(), contexts.end(), [](const auto& a, const auto& b) {
       return a.second.size() < b.second.size();
@@ -193,12 +195,12 @@ FigureTables figA7_tables(const std::filesystem::path& data, const FigureOptions
   }
 
   const std::vector<MeasuredCurve> curves =
-      curves_like(data, family.front(), options.skip_bad_files ? &caption.problems : nullptr);
-  const NetworkTheory network(curves, family.front());
-  caption.no_theory = untreated(family.front());
+      curves_like(data, *family.front(), options.skip_bad_files ? &caption.problems : nullptr);
+  const NetworkTheory network(curves, *family.front());
+  caption.no_theory = untreated(*family.front());
   if (caption.no_theory.empty() && !network.known()) {
     caption.no_theory = "theory: there are no memorization curves at two K or more of this network (" +
-                        network_of(family.front()) + "); `" + curve_command(family.front()) + "` makes them";
+                        network_of(*family.front()) + "); `" + curve_command(*family.front()) + "` makes them";
   }
   const bool has_theory = caption.no_theory.empty();
   if (has_theory) caption.curves = curves;
@@ -211,24 +213,26 @@ FigureTables figA7_tables(const std::filesystem::path& data, const FigureOptions
                    .rows = {}};
   std::vector<std::string> labels;
   double k_low = HUGE_VAL, k_high = 0.0;
-  for (const auto& [n_context, cells] : contexts) {
-    for (const RunCell& at : cells) k_low = std::min(k_low, *at.n_items), k_high = std::max(k_high, *at.n_items);
+  for (const auto& [n_context, places] : contexts) {
+    k_low = std::min(k_low, *places.front().front()->n_items);
+    k_high = std::max(k_high, *places.back().front()->n_items);
   }
-  for (const auto& [n_context, cells] : contexts) {
+  for (const auto& [n_context, places] : contexts) {
     std::vector<fit::AccuracyPoint> points;
     bool first = true;
-    for (const RunCell& at : cells) {
-      for (std::size_t i = 0; i < at.runs.size(); ++i) {
-        const MeasuredRun& run = *at.runs[i];
-        points.push_back({*at.n_items, std::clamp(*end_icl(run), 0.0, 1.0)});
-        add_row(runs, {n_context, *at.n_items, seed_cell(run), beside(*at.n_items, i, at.runs.size()), *end_icl(run)},
+    for (const RunList& at : places) {
+      const double n_items = *at.front()->n_items;
+      for (std::size_t i = 0; i < at.size(); ++i) {
+        const MeasuredRun& run = *at[i];
+        points.push_back({n_items, std::clamp(*end_icl(run), 0.0, 1.0)});
+        add_row(runs, {n_context, n_items, seed_cell(run), beside(n_items, i, at.size()), *end_icl(run)},
                 first ? 2 : 0);
         first = false;
       }
     }
     const fit::SigmoidFit sigmoid = fit::fit_sigmoid(points);
     const bool drawn = sigmoid.k_star.value && sigmoid.slope.value && sigmoid.floor.value && sigmoid.rise.value;
-    const double first_k = *cells.front().n_items, last_k = *cells.back().n_items;
+    const double first_k = *places.front().front()->n_items, last_k = *places.back().front()->n_items;
     for (int i = 0; i < kCurvePoints; ++i) {
       const double k = first_k * std::pow(last_k / first_k, static_cast<double>(i) / (kCurvePoints - 1));
       const auto accuracy = [&] {
@@ -238,7 +242,8 @@ FigureTables figA7_tables(const std::filesystem::path& data, const FigureOptions
       add_row(lines, {n_context, k, cell(drawn ? std::optional(accuracy()) : std::nullopt)}, i == 0 ? 2 : 0);
     }
     const Estimate predicted =
-        has_theory ? network.k_star(ThresholdLevel::exact_loss, theory_context(family.front(), n_context)) : Estimate{};
+        has_theory ? network.k_star(ThresholdLevel::exact_loss, theory_context(*family.front(), n_context))
+                   : Estimate{};
     add_row(thresholds,
             {n_context, cell(sigmoid.k_star.value), cell(sigmoid.k_star.low), cell(sigmoid.k_star.high),
              cell(predicted.value), cell(predicted.low), cell(predicted.high), std::string(name(sigmoid.outcome))});

@@ -18,7 +18,6 @@ constexpr std::size_t kMostGroups = 4;
 constexpr std::size_t kMostSamples = 26;  ///< measurements drawn as points
 constexpr std::size_t kLinePoints = 250;
 constexpr std::array<std::string_view, 4> kColumns = {"iteration", "time", "beta", "w"};
-constexpr std::array<std::string_view, 5> kSize = {"items", "context", "item_labels", "item_set", "zipf"};
 
 /// Runs of equal settings and equal start.
 struct Group {
@@ -26,9 +25,9 @@ struct Group {
   theory::FlowState start;
 };
 
-std::vector<Group> groups_of(const RunList& runs) {
+std::vector<Group> groups_by_start(const RunList& runs) {
   std::vector<Group> groups;
-  for (const RunList& list : runs_by_settings(runs)) {
+  for (const RunList& list : groups_of(runs, Vary::nothing)) {
     std::vector<Group> here;
     for (const MeasuredRun* run : list) {
       const theory::FlowState start = start_of(*run);
@@ -44,10 +43,6 @@ std::vector<Group> groups_of(const RunList& runs) {
     groups.insert(groups.end(), here.begin(), here.end());
   }
   return groups;
-}
-
-std::size_t n_acquired(const RunList& runs) {
-  return static_cast<std::size_t>(std::count_if(runs.begin(), runs.end(), [](const auto* r) { return r->acquired; }));
 }
 
 /// Times of the picture: from well before the first acquisition to where all have long acquired.
@@ -145,13 +140,13 @@ FigureTables attention_tables(const std::filesystem::path& data, const FigureOpt
   for (const MeasuredRun* run : runs_of_model(folder, "minimal")) {
     if (has_random_labels(*run) && has_columns(*run, kColumns)) candidates.push_back(run);
   }
-  const std::vector<RunList> series = runs_by_settings(candidates, kSize);
+  const std::vector<RunList> series = groups_of(candidates, Vary::size | Vary::item_rules);
   if (series.empty()) {
     throw missing_runs(data, "measured runs of the minimal model on random labels",
                        "iclk simulate --items inf --context 50 --seed 0:4 --out DIR");
   }
   const RunList chosen = series_to_draw(series, data, options, folder);
-  std::vector<Group> groups = groups_of(chosen);
+  std::vector<Group> groups = groups_by_start(chosen);
   std::stable_sort(groups.begin(), groups.end(),
                    [](const Group& a, const Group& b) { return n_acquired(a.runs) > n_acquired(b.runs); });
   if (groups.size() > kMostGroups) groups.resize(kMostGroups);
@@ -229,8 +224,7 @@ FigureTables attention_tables(const std::filesystem::path& data, const FigureOpt
                     {"w_top", w_high + 0.1 * (w_high - w_low)}};
   figure.texts = {{"group_labels", labels}, {"group_colors", colors}};
   add_log_axis(figure, "i", std::max(1.0, first), last);
-  const std::vector<MeasuredCurve> behind = copies_of(used);
-  figure.caption = make_run_caption(
+  figure.caption = make_course_caption(
       "attention: measured strengths of attention on the trajectories of theory (not in the paper)",
       "Points: beta and w of the minimal model, median over runs with the range over them as bars. Solid: gradient "
       "flow "
@@ -241,12 +235,7 @@ FigureTables attention_tables(const std::filesystem::path& data, const FigureOpt
                                       : " Where lines are missing there are no memorization curves of this network and "
                                         "K; `" +
                                             curve_command(*chosen.front()) + "` makes some."),
-      {.runs = drawn,
-       .n_left_out = 0,
-       .curves = behind,
-       .no_theory = {},
-       .numbers = numbers,
-       .problems = folder.problems});
+      drawn, copies_of(used), numbers, folder);
   return figure;
 }
 

@@ -1,7 +1,6 @@
 #include "claim_parts.hpp"
 
 #include <algorithm>
-#include <array>
 #include <boost/math/distributions/chi_squared.hpp>
 #include <cmath>
 #include <numeric>
@@ -19,13 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Settings in which the runs of one setup agree.
-constexpr std::array<std::string_view, 25> kSetup = {
-    "model",        "count_target", "attend_self", "labels",      "copy_share",      "copies",          "item_labels",
-    "item_set",     "target_rule",  "zipf",        "dim",         "hidden",          "batch",           "lr",
-    "weight_decay", "readout",      "lambda_w",    "lambda_beta", "attention_decay", "decay_layernorm", "beta0",
-    "beta0_sd",     "w0",           "w0_sd",       "profile"};
-
 constexpr double kNoDecay = 1e-9;  ///< below it a decay acts over 1e9 in time, longer than any run
 
 std::string model_words(const MeasuredRun& run) {
@@ -34,7 +26,7 @@ std::string model_words(const MeasuredRun& run) {
 }
 
 /// How the files of these runs were made, as far as the folder says it.
-std::vector<std::string> commands_of(std::span<const MeasuredRun* const> runs) {
+std::vector<std::string> commands_of(const RunList& runs) {
   std::vector<std::string> commands;
   for (const MeasuredRun* run : runs) {
     const fs::path folder = run->file.parent_path();
@@ -62,8 +54,8 @@ std::vector<std::string> commands_of(std::span<const MeasuredRun* const> runs) {
 
 }  // namespace
 
-std::string Setup::label() const {
-  const MeasuredRun& run = first();
+std::string setup_label(const RunList& runs) {
+  const MeasuredRun& run = *runs.front();
   std::string text = model_words(run) + ", hidden " + std::string(run.text("hidden"));
   if (run.number("dim").value_or(63.0) < 63.0 || run.number("dim").value_or(63.0) > 63.0) {
     text += ", dim " + std::string(run.text("dim"));
@@ -85,41 +77,28 @@ std::string Setup::label() const {
   return text;
 }
 
-bool Setup::full_scale() const {
-  return first().number("hidden").value_or(0.0) >= 512.0 && first().number("dim").value_or(0.0) >= 63.0;
+bool is_full_scale(const RunList& runs) {
+  const MeasuredRun& run = *runs.front();
+  return run.number("hidden").value_or(0.0) >= 512.0 && run.number("dim").value_or(0.0) >= 63.0;
 }
 
-std::vector<double> Setup::contexts() const {
+std::vector<double> contexts_of(const RunList& runs) {
   std::set<double> contexts;
   for (const MeasuredRun* run : runs) contexts.insert(run->n_exemplars);
   return {contexts.begin(), contexts.end()};
 }
 
-std::vector<Setup> setups_of(const std::vector<MeasuredRun>& runs,
-                             const std::function<bool(const MeasuredRun&)>& wanted,
-                             std::initializer_list<std::string_view> varies) {
-  std::map<std::string, Setup> setups;
-  for (const MeasuredRun& run : runs) {
-    if (!wanted(run)) continue;
-    std::string key;
-    for (const std::string_view name : kSetup) {
-      if (std::find(varies.begin(), varies.end(), name) == varies.end()) key += std::string(run.text(name)) + '\n';
-    }
-    setups[key].runs.push_back(&run);
-  }
-  std::vector<Setup> list;
-  for (auto& [key, setup] : setups) list.push_back(std::move(setup));
-  std::stable_sort(list.begin(), list.end(),
-                   [](const Setup& a, const Setup& b) { return a.runs.size() > b.runs.size(); });
-  return list;
+std::vector<RunList> setups_of(const Results& results, const std::function<bool(const MeasuredRun&)>& wanted,
+                               Vary may_differ) {
+  return largest_first(groups_of(runs_where(results.runs, wanted), may_differ));
 }
 
-std::vector<const MeasuredRun*> at_context(const Setup& setup, double n_exemplars) {
-  std::vector<const MeasuredRun*> runs;
-  for (const MeasuredRun* run : setup.runs) {
-    if (std::abs(run->n_exemplars - n_exemplars) < 0.5) runs.push_back(run);
+RunList at_context(const RunList& runs, double n_exemplars) {
+  RunList list;
+  for (const MeasuredRun* run : runs) {
+    if (std::abs(run->n_exemplars - n_exemplars) < 0.5) list.push_back(run);
   }
-  return runs;
+  return list;
 }
 
 bool is_minimal(const MeasuredRun& run) {
@@ -214,9 +193,9 @@ Claim make_claim(std::string id, ClaimOrigin origin, std::string reference, std:
   return claim;
 }
 
-void take_runs(Claim& claim, std::span<const MeasuredRun* const> runs, const Setup& setup, const std::string& points) {
-  claim.scope = setup.label() + (points.empty() ? "" : "; " + points);
-  claim.full_scale = setup.full_scale();
+void take_runs(Claim& claim, const RunList& runs, const RunList& setup, const std::string& points) {
+  claim.scope = setup_label(setup) + (points.empty() ? "" : "; " + points);
+  claim.full_scale = is_full_scale(setup);
   claim.n_runs = runs.size();
   std::set<std::string> sources;
   for (const MeasuredRun* run : runs) sources.insert(run->file.string());

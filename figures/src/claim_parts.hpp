@@ -1,7 +1,6 @@
 #pragma once
 
 #include <functional>
-#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,28 +11,23 @@
 
 #include "iclk/core/estimate.hpp"
 #include "iclk/figures/claims.hpp"
+#include "run_groups.hpp"
 #include "run_parts.hpp"
 
 // What the sources of the claims share. A group of claims is one claims_*.cpp with one function below.
 namespace iclk::figures {
 
-/// Runs that differ in N, K, seed and in how long they were trained, and in nothing else that matters.
-struct Setup {
-  std::vector<const MeasuredRun*> runs;
+/// "minimal model, hidden 128, sd of beta0 0.5": the settings of runs that belong together.
+std::string setup_label(const RunList& runs);
+bool is_full_scale(const RunList& runs);               ///< hidden 512 and dim 63
+std::vector<double> contexts_of(const RunList& runs);  ///< N as the theory counts it, rising
 
-  const MeasuredRun& first() const { return *runs.front(); }
-  std::string label() const;             ///< "minimal model, hidden 128, sd of beta0 0.5"
-  bool full_scale() const;               ///< hidden 512 and dim 63
-  std::vector<double> contexts() const;  ///< N as the theory counts it, rising
-};
+/// The runs that `wanted` takes in groups of equal settings but for those that may differ, largest first.
+std::vector<RunList> setups_of(const Results& results, const std::function<bool(const MeasuredRun&)>& wanted,
+                               Vary may_differ = Vary::size);
 
-/// The runs that `wanted` takes, as setups; settings named in `varies` may differ within one. Largest first.
-std::vector<Setup> setups_of(const std::vector<MeasuredRun>& runs,
-                             const std::function<bool(const MeasuredRun&)>& wanted,
-                             std::initializer_list<std::string_view> varies = {});
-
-/// Runs of a setup with one N (as the theory counts it) and one K (empty: infinite).
-std::vector<const MeasuredRun*> at_context(const Setup& setup, double n_exemplars);
+/// Runs with one N, as the theory counts it.
+RunList at_context(const RunList& runs, double n_exemplars);
 
 bool is_minimal(const MeasuredRun& run);       ///< the model of the theory: without attention to itself, one copy
 bool has_decay(const MeasuredRun& run);        ///< on attention, beyond the 1e-9 that does nothing
@@ -79,8 +73,9 @@ Estimate exactly(double value);
 /// A claim with the words that do not depend on data.
 Claim make_claim(std::string id, ClaimOrigin origin, std::string reference, std::string statement);
 
-/// Fills scope, size, sources, number of runs and commands from the runs of a claim.
-void take_runs(Claim& claim, std::span<const MeasuredRun* const> runs, const Setup& setup, const std::string& points);
+/// Fills sources, number of runs and commands from the runs of a claim, scope and size from the setup that they belong
+/// to.
+void take_runs(Claim& claim, const RunList& runs, const RunList& setup, const std::string& points);
 /// The same from curves.
 void take_curves(Claim& claim, const CurveSet& set, const std::string& command);
 /// A pure calculation.

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <set>
 
 #include "claim_parts.hpp"
@@ -53,10 +52,8 @@ Claim half_claim() {
   return claim;
 }
 
-Estimate share_of(std::span<const MeasuredRun* const> runs) {
-  const auto acquired =
-      static_cast<std::size_t>(std::count_if(runs.begin(), runs.end(), [](const auto* run) { return run->acquired; }));
-  return fit::binomial_share(acquired, runs.size(), fit::ShareInterval::wilson);
+Estimate share_of(const RunList& runs) {
+  return fit::binomial_share(n_acquired(runs), runs.size(), fit::ShareInterval::wilson);
 }
 
 /// Difference of two shares with Newcombe's interval, from the Wilson intervals of both.
@@ -68,37 +65,30 @@ Estimate difference_of(const Estimate& a, const Estimate& b) {
 }
 
 /// The setup that differs from `balanced` in the labels of contexts only, start included.
-const Setup* partner_of(const Setup& balanced, const std::vector<Setup>& standard) {
-  for (const Setup& setup : standard) {
-    bool same = true;
-    for (const std::string_view key :
-         {"model", "hidden", "dim", "lr", "item_labels", "beta0", "beta0_sd", "w0", "w0_sd"}) {
-      same &= setup.first().text(key) == balanced.first().text(key);
-    }
-    if (same) return &setup;
-  }
-  return nullptr;
+const RunList* partner_of(const RunList& balanced, const std::vector<RunList>& standard) {
+  const auto found = std::find_if(standard.begin(), standard.end(), [&](const RunList& setup) {
+    return belong_together(*setup.front(), *balanced.front(), Vary::size | Vary::labels);
+  });
+  return found != standard.end() ? &*found : nullptr;
 }
 
-using Place = std::pair<double, double>;  ///< N, K
-
-std::map<Place, std::vector<const MeasuredRun*>> places_of(const Setup& setup) {
-  std::map<Place, std::vector<const MeasuredRun*>> places;
-  for (const MeasuredRun* run : setup.runs) places[{run->n_exemplars, run->n_items.value_or(HUGE_VAL)}].push_back(run);
-  return places;
+/// N as the theory counts it, and K.
+std::pair<double, double> place_of(const RunList& runs) {
+  return {runs.front()->n_exemplars, runs.front()->n_items.value_or(HUGE_VAL)};
 }
 
-void add_comparison(const Setup& balanced, const Setup& standard, ClaimList& claims) {
-  const auto here = places_of(balanced), there = places_of(standard);
-  std::vector<const MeasuredRun*> ours, theirs, both;
+void add_comparison(const RunList& balanced, const RunList& standard, ClaimList& claims) {
+  const std::vector<RunList> there = groups_of(standard, Vary::nothing);
+  RunList ours, theirs, both;
   std::set<double> contexts;
   std::size_t n_places = 0;
-  for (const auto& [place, runs] : here) {
-    const auto match = there.find(place);
+  for (const RunList& runs : groups_of(balanced, Vary::nothing)) {
+    const auto match = std::find_if(there.begin(), there.end(),
+                                    [&](const RunList& other) { return place_of(other) == place_of(runs); });
     if (match == there.end()) continue;
     ours.insert(ours.end(), runs.begin(), runs.end());
-    theirs.insert(theirs.end(), match->second.begin(), match->second.end());
-    contexts.insert(place.first);
+    theirs.insert(theirs.end(), match->begin(), match->end());
+    contexts.insert(runs.front()->n_exemplars);
     ++n_places;
   }
   if (ours.empty()) return;
@@ -111,7 +101,7 @@ void add_comparison(const Setup& balanced, const Setup& standard, ClaimList& cla
   claims.push_back(std::move(fewer));
 
   if (n.size() != 1) return;
-  const auto threshold = [&](const Setup& setup) {
+  const auto threshold = [&](const RunList& setup) {
     std::vector<fit::RunOutcome> outcomes;
     for (const MeasuredRun* run : at_context(setup, n.front())) {
       if (run->n_items)
@@ -135,14 +125,14 @@ void add_comparison(const Setup& balanced, const Setup& standard, ClaimList& cla
   claims.push_back(std::move(higher));
 }
 
-void add_half(const Setup& balanced, ClaimList& claims) {
-  const MeasuredRun& first = balanced.first();
+void add_half(const RunList& balanced, ClaimList& claims) {
+  const MeasuredRun& first = *balanced.front();
   if (!is_minimal(first)) return;
-  const auto places = places_of(balanced);
-  const auto last = std::max_element(places.begin(), places.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.first.second, a.second.size()) < std::pair(b.first.second, b.second.size());
+  const std::vector<RunList> places = groups_of(balanced, Vary::nothing);
+  const RunList& last = *std::max_element(places.begin(), places.end(), [](const RunList& a, const RunList& b) {
+    return std::pair(place_of(a).second, a.size()) < std::pair(place_of(b).second, b.size());
   });
-  const MeasuredRun& run = *last->second.front();
+  const MeasuredRun& run = *last.front();
   theory::StartSpread spread{.beta0_mean = run.number("beta0").value_or(0.0),
                              .beta0_sd = run.number("beta0_sd").value_or(0.0),
                              .w0_mean = run.number("w0").value_or(0.0),
@@ -155,25 +145,24 @@ void add_half(const Setup& balanced, ClaimList& claims) {
                                                          : theory::BalancedCount::exemplars;
   Claim claim = half_claim();
   const double predicted = theory::balanced_basin_probability(spread, count);
-  claim.measured = share_of(last->second);
+  claim.measured = share_of(last);
   claim.prediction = exactly(predicted);
   claim.allowed = {predicted, predicted - 0.1, predicted + 0.1};
   claim.allowance = "within 0.1 of the share of starts above the separatrix";
-  const double k = last->first.second;
-  take_runs(claim, last->second, balanced,
-            "N = " + format_number(last->first.first) + ", K = " + (std::isfinite(k) ? format_number(k) : "inf"));
+  take_runs(claim, last, balanced,
+            "N = " + format_number(run.n_exemplars) + ", K = " + (run.n_items ? format_number(*run.n_items) : "inf"));
   claims.push_back(std::move(claim));
 }
 
 }  // namespace
 
 void add_balanced_claims(const Evidence& evidence, ClaimList& claims) {
-  const std::vector<MeasuredRun>& runs = evidence.results().runs;
-  const std::vector<Setup> standard =
-      setups_of(runs, [](const MeasuredRun& run) { return has_random_labels(run) && !has_decay(run); });
+  const Results& results = evidence.results();
+  const std::vector<RunList> standard =
+      setups_of(results, [](const MeasuredRun& run) { return has_random_labels(run) && !has_decay(run); });
   ClaimList fewer, half;
-  for (const Setup& balanced : setups_of(runs, is_balanced)) {
-    if (const Setup* partner = partner_of(balanced, standard)) add_comparison(balanced, *partner, fewer);
+  for (const RunList& balanced : setups_of(results, is_balanced)) {
+    if (const RunList* partner = partner_of(balanced, standard)) add_comparison(balanced, *partner, fewer);
     add_half(balanced, half);
   }
   if (fewer.empty()) {

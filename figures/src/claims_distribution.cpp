@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "claim_parts.hpp"
 #include "figure_parts.hpp"
@@ -72,12 +71,12 @@ bool has_spread(const MeasuredRun& run) {
   return !run.n_items && has_random_labels(run) && !has_decay(run) && !has_fixed_start(run);
 }
 
-void add_tail(const Setup& setup, ClaimList& claims) {
+void add_tail(const RunList& setup, ClaimList& claims) {
   std::vector<double> relative, contexts;
-  std::vector<const MeasuredRun*> used;
-  for (const double n : setup.contexts()) {
+  RunList used;
+  for (const double n : contexts_of(setup)) {
     std::vector<double> times;
-    std::vector<const MeasuredRun*> acquired;
+    RunList acquired;
     for (const MeasuredRun* run : at_context(setup, n)) {
       if (!run->acquired) continue;
       times.push_back(run->time);
@@ -100,11 +99,11 @@ void add_tail(const Setup& setup, ClaimList& claims) {
 /// The start of beta, where the run's measurements hold it.
 std::optional<double> drawn_beta0(const MeasuredRun& run) { return value_at(run, "beta", 0.0); }
 
-void add_start(const Setup& setup, ClaimList& claims) {
+void add_start(const RunList& setup, ClaimList& claims) {
   std::vector<double> beta0, log_time;
-  std::vector<const MeasuredRun*> used;
+  RunList used;
   double predicted = 0.0;
-  for (const MeasuredRun* run : setup.runs) {
+  for (const MeasuredRun* run : setup) {
     const auto start = drawn_beta0(*run);
     if (!start || !run->acquired) continue;
     beta0.push_back(*start);
@@ -124,7 +123,7 @@ void add_start(const Setup& setup, ClaimList& claims) {
   claim.allowed = {predicted, predicted - kReach, predicted + kReach};
   claim.allowance = "within 0.15 of the exact solution's mean slope";
   claim.measured = slope_of(beta0, log_time);
-  take_runs(claim, used, setup, range_text("N", setup.contexts()) + ", K infinite");
+  take_runs(claim, used, setup, range_text("N", contexts_of(setup)) + ", K infinite");
   claims.push_back(std::move(claim));
 }
 
@@ -145,10 +144,10 @@ std::optional<double> rise_through(const MeasuredRun& run, double level, double 
   return found;
 }
 
-void add_abrupt(const Setup& setup, ClaimList& claims) {
+void add_abrupt(const RunList& setup, ClaimList& claims) {
   std::vector<double> shares;
-  std::vector<const MeasuredRun*> used;
-  for (const MeasuredRun* run : setup.runs) {
+  RunList used;
+  for (const MeasuredRun* run : setup) {
     if (!run->acquired) continue;
     constexpr double kSlack = 1.0 + 1e-9;
     const auto late = rise_through(*run, 0.9, run->time * kSlack);
@@ -161,29 +160,30 @@ void add_abrupt(const Setup& setup, ClaimList& claims) {
   if (used.empty()) return;
   Claim claim = abrupt_claim();
   claim.measured = mean_of(shares);
-  take_runs(claim, used, setup, range_text("N", setup.contexts()));
+  take_runs(claim, used, setup, range_text("N", contexts_of(setup)));
   claims.push_back(std::move(claim));
 }
 
 }  // namespace
 
 void add_distribution_claims(const Evidence& evidence, ClaimList& claims) {
-  const std::vector<MeasuredRun>& runs = evidence.results().runs;
+  const Results& results = evidence.results();
   std::size_t before = claims.size();
   const auto close = [&](Claim claim, const char* missing, const char* command) {
     if (claims.size() == before) claims.push_back(gap(std::move(claim), missing, command));
     before = claims.size();
   };
-  for (const Setup& setup : setups_of(runs, has_spread)) add_tail(setup, claims);
+  for (const RunList& setup : setups_of(results, has_spread)) add_tail(setup, claims);
   close(tail_claim(), "runs with K infinite that differ in their random start", kSeeds);
-  for (const Setup& setup : setups_of(runs, [](const MeasuredRun& run) {
+  for (const RunList& setup : setups_of(results, [](const MeasuredRun& run) {
          return has_spread(run) && is_minimal(run) && !(run.number("w0_sd").value_or(0.0) > 0.0);
        })) {
     add_start(setup, claims);
   }
   close(start_claim(), "measurements (simulation files) of the minimal model with K infinite and random beta0",
         kStarts);
-  for (const Setup& setup : setups_of(runs, has_random_labels, {"lambda_w", "lambda_beta", "attention_decay"})) {
+  for (const RunList& setup :
+       setups_of(results, has_random_labels, Vary::size | Vary::attention_decay | Vary::beta_decay)) {
     add_abrupt(setup, claims);
   }
   close(abrupt_claim(), "measurements (simulation files) of runs that acquired", kStarts);

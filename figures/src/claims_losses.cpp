@@ -93,15 +93,15 @@ Estimate ratio_over(const std::vector<double>& means, std::vector<double> points
 void add_loss_relation_claims(const Evidence& evidence, ClaimList& claims) {
   for (const RelationClaim& relation : relations()) {
     bool any = false;
-    for (const Setup& setup : setups_of(evidence.results().runs,
-                                        [&](const MeasuredRun& run) {
-                                          return run.n_items && has_random_labels(run) &&
-                                                 (!relation.minimal_only || is_minimal(run));
-                                        },
-                                        {"lambda_w", "lambda_beta", "attention_decay"})) {
+    for (const RunList& setup : setups_of(
+             evidence.results(),
+             [&](const MeasuredRun& run) {
+               return run.n_items && has_random_labels(run) && (!relation.minimal_only || is_minimal(run));
+             },
+             Vary::size | Vary::attention_decay | Vary::beta_decay)) {
       std::vector<double> means, points;
-      std::vector<const MeasuredRun*> used;
-      for (const MeasuredRun* run : setup.runs) {
+      RunList used;
+      for (const MeasuredRun* run : setup) {
         double sum = 0.0;
         int count = 0;
         for (const LossPoint& point : points_of(*run)) {
@@ -119,7 +119,7 @@ void add_loss_relation_claims(const Evidence& evidence, ClaimList& claims) {
       any = true;
       Claim claim = relation.claim;
       claim.measured = ratio_over(means, points);
-      take_runs(claim, used, setup, range_text("N", setup.contexts()));
+      take_runs(claim, used, setup, range_text("N", contexts_of(setup)));
       claims.push_back(std::move(claim));
     }
     if (!any) {

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <set>
 
 #include "claim_parts.hpp"
@@ -68,36 +67,16 @@ Claim independent_claim() {
 
 bool is_finite_standard(const MeasuredRun& run) { return run.n_items && has_random_labels(run) && !has_decay(run); }
 
-/// Runs of one N and K.
-struct Outcomes {
-  double n_exemplars = 0.0, n_items = 0.0;
-  std::vector<const MeasuredRun*> runs;
-  std::size_t n_acquired = 0;
+/// Runs of one N and K with the rarer outcome.
+std::size_t n_rarer(const RunList& runs) { return std::min(n_acquired(runs), runs.size() - n_acquired(runs)); }
 
-  std::size_t rarer() const { return std::min(n_acquired, runs.size() - n_acquired); }
-};
-
-std::vector<Outcomes> outcomes_of(const Setup& setup) {
-  std::map<std::pair<double, double>, Outcomes> cells;
-  for (const MeasuredRun* run : setup.runs) {
-    Outcomes& cell = cells[{run->n_exemplars, *run->n_items}];
-    cell.n_exemplars = run->n_exemplars;
-    cell.n_items = *run->n_items;
-    cell.runs.push_back(run);
-    cell.n_acquired += run->acquired ? 1 : 0;
-  }
-  std::vector<Outcomes> list;
-  for (auto& [key, cell] : cells) list.push_back(std::move(cell));
-  return list;
+std::string points_of(const RunList& runs) {
+  return "N = " + format_number(runs.front()->n_exemplars) + ", K = " + format_number(*runs.front()->n_items);
 }
 
-std::string points_of(const Outcomes& cell) {
-  return "N = " + format_number(cell.n_exemplars) + ", K = " + format_number(cell.n_items);
-}
-
-void add_bimodality(const Setup& setup, const Outcomes& cell, ClaimList& claims) {
+void add_bimodality(const RunList& setup, const RunList& place, ClaimList& claims) {
   std::vector<double> accuracies;
-  for (const MeasuredRun* run : cell.runs) {
+  for (const MeasuredRun* run : place) {
     if (const auto accuracy = run->number("end_icl_accuracy")) accuracies.push_back(*accuracy);
   }
   Claim share = share_claim(), dip = dip_claim();
@@ -114,7 +93,7 @@ void add_bimodality(const Setup& setup, const Outcomes& cell, ClaimList& claims)
       dip.reason = "fewer than 30 runs: where the test finds nothing, that says nothing";
   }
   for (Claim* claim : {&share, &dip}) {
-    take_runs(*claim, cell.runs, setup, points_of(cell));
+    take_runs(*claim, place, setup, points_of(place));
     claims.push_back(std::move(*claim));
   }
 }
@@ -140,11 +119,11 @@ std::optional<double> predicted_share(const MeasuredRun& run, const Prediction& 
   return left > 0.0 ? theory::acquisition_probability(flow, left, start) : 0.0;
 }
 
-void add_probability(const Evidence& evidence, const Setup& setup, const Outcomes& cell, ClaimList& claims) {
-  const MeasuredRun& run = *cell.runs.front();
+void add_probability(const Evidence& evidence, const RunList& setup, const RunList& place, ClaimList& claims) {
+  const MeasuredRun& run = *place.front();
   if (!is_minimal(run) || has_fixed_start(run)) return;
   Claim claim = probability_claim();
-  claim.measured = fit::binomial_share(cell.n_acquired, cell.runs.size(), fit::ShareInterval::clopper_pearson);
+  claim.measured = fit::binomial_share(n_acquired(place), place.size(), fit::ShareInterval::clopper_pearson);
   const Prediction* prediction = evidence.prediction_of(run);
   if (prediction && prediction->law->law.exponent.value) {
     // 10 % in K*, as for the threshold itself, is a factor 1.1^nu in I_K.
@@ -156,16 +135,16 @@ void add_probability(const Evidence& evidence, const Setup& setup, const Outcome
   } else {
     claim.reason = "no data: memorization curves of this network at two K";
   }
-  take_runs(claim, cell.runs, setup, points_of(cell));
+  take_runs(claim, place, setup, points_of(place));
   if (!prediction) claim.commands = {curve_command(run)};
   claims.push_back(std::move(claim));
 }
 
-void add_opposite(const Setup& setup, ClaimList& claims) {
-  std::vector<const MeasuredRun*> used;
+void add_opposite(const RunList& setup, ClaimList& claims) {
+  RunList used;
   std::vector<double> icl, iwl;
   std::set<double> items;
-  for (const MeasuredRun* run : setup.runs) {
+  for (const MeasuredRun* run : setup) {
     const auto a = run->number("end_icl_accuracy"), b = run->number("end_iwl_accuracy");
     if (!a || !b) continue;
     icl.push_back(*a);
@@ -189,7 +168,7 @@ void add_opposite(const Setup& setup, ClaimList& claims) {
   Claim claim = opposite_claim();
   claim.measured = {correlation, std::tanh(std::atanh(correlation) - half), std::tanh(std::atanh(correlation) + half)};
   take_runs(claim, used, setup,
-            range_text("N", setup.contexts()) + ", " + std::to_string(items.size()) + " values of K");
+            range_text("N", contexts_of(setup)) + ", " + std::to_string(items.size()) + " values of K");
   claims.push_back(std::move(claim));
 }
 
@@ -222,10 +201,10 @@ std::optional<double> c1_ratio(const Evidence& evidence, const MeasuredRun& run)
   return count > 0 ? std::optional(std::exp(sum / count)) : std::nullopt;
 }
 
-void add_independence(const Evidence& evidence, const Setup& setup, ClaimList& claims) {
+void add_independence(const Evidence& evidence, const RunList& setup, ClaimList& claims) {
   std::vector<double> ratios;
-  std::vector<const MeasuredRun*> used;
-  for (const MeasuredRun* run : setup.runs) {
+  RunList used;
+  for (const MeasuredRun* run : setup) {
     if (const auto ratio = c1_ratio(evidence, *run)) {
       ratios.push_back(*ratio);
       used.push_back(run);
@@ -234,26 +213,26 @@ void add_independence(const Evidence& evidence, const Setup& setup, ClaimList& c
   if (used.empty()) return;
   Claim claim = independent_claim();
   claim.measured = geometric_mean_of(ratios);
-  take_runs(claim, used, setup, range_text("N", setup.contexts()));
+  take_runs(claim, used, setup, range_text("N", contexts_of(setup)));
   claims.push_back(std::move(claim));
 }
 
 }  // namespace
 
 void add_outcome_claims(const Evidence& evidence, ClaimList& claims) {
-  const std::vector<Setup> setups = setups_of(evidence.results().runs, is_finite_standard);
+  const std::vector<RunList> setups = setups_of(evidence.results(), is_finite_standard);
   ClaimList bimodal, probability, opposite, independent;
-  for (const Setup& setup : setups) {
-    const std::vector<Outcomes> cells = outcomes_of(setup);
-    const auto most = std::max_element(cells.begin(), cells.end(),
-                                       [](const Outcomes& a, const Outcomes& b) { return a.rarer() < b.rarer(); });
+  for (const RunList& setup : setups) {
+    const std::vector<RunList> places = groups_of(setup, Vary::nothing);
+    const RunList& most = *std::max_element(places.begin(), places.end(),
+                                            [](const RunList& a, const RunList& b) { return n_rarer(a) < n_rarer(b); });
     constexpr std::size_t kFewest = 8;
-    if (most->rarer() >= 2 && most->runs.size() >= kFewest) {
-      add_bimodality(setup, *most, bimodal);
-      add_probability(evidence, setup, *most, probability);
+    if (n_rarer(most) >= 2 && most.size() >= kFewest) {
+      add_bimodality(setup, most, bimodal);
+      add_probability(evidence, setup, most, probability);
     }
     add_opposite(setup, opposite);
-    if (setup.first().model == "minimal") add_independence(evidence, setup, independent);
+    if (setup.front()->model == "minimal") add_independence(evidence, setup, independent);
   }
   const auto take = [&](ClaimList& found, std::initializer_list<Claim> all, const char* missing, const char* command) {
     if (found.empty()) {

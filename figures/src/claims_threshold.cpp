@@ -81,7 +81,7 @@ Claim sharp_claim() {
   return claim;
 }
 
-std::vector<fit::RunOutcome> outcomes_of(std::span<const MeasuredRun* const> runs) {
+std::vector<fit::RunOutcome> outcomes_of(const RunList& runs) {
   std::vector<fit::RunOutcome> outcomes;
   for (const MeasuredRun* run : runs) {
     outcomes.push_back({.n_items = *run->n_items, .acquired = run->acquired, .n_context = run->n_exemplars});
@@ -113,7 +113,7 @@ std::optional<double> compare_k_star(Claim& claim, const Estimate& predicted) {
   return *claim.measured.value / *predicted.value;
 }
 
-void add_mean_ratio(Claim claim, std::span<const double> ratios, std::span<const double> contexts, const Setup& setup,
+void add_mean_ratio(Claim claim, std::span<const double> ratios, std::span<const double> contexts, const RunList& setup,
                     ClaimList& claims) {
   if (ratios.size() < 2) return;
   claim.prediction = exactly(1.0);
@@ -121,20 +121,20 @@ void add_mean_ratio(Claim claim, std::span<const double> ratios, std::span<const
   claim.allowed = within_share(1.0, 0.1);
   claim.allowance = "within 10 %";
   claim.widest = 1.0;
-  take_runs(claim, setup.runs, setup, range_text("N", contexts));
+  take_runs(claim, setup, setup, range_text("N", contexts));
   claims.push_back(std::move(claim));
 }
 
 /// The row of a value without curves to predict it.
-void say_no_curves(Claim& claim, const Setup& setup) {
+void say_no_curves(Claim& claim, const RunList& setup) {
   claim.reason = "no data: memorization curves of this network at two K";
-  claim.commands = {curve_command(setup.first())};
+  claim.commands = {curve_command(*setup.front())};
 }
 
-void add_values(const Setup& setup, std::span<const ContextResult> results, ClaimList& claims) {
+void add_values(const RunList& setup, std::span<const ContextResult> results, ClaimList& claims) {
   std::vector<double> contexts, ratios, leading_ratios;
   for (const ContextResult& result : results) {
-    const std::vector<const MeasuredRun*> runs = at_context(setup, result.n_exemplars);
+    const RunList runs = at_context(setup, result.n_exemplars);
     Claim claim = value_claim();
     claim.measured = result.fit.k_star;
     take_runs(claim, runs, setup, "N = " + format_number(result.n_exemplars));
@@ -157,14 +157,14 @@ void add_values(const Setup& setup, std::span<const ContextResult> results, Clai
 }
 
 /// K* by attention at every N, where the runs say whether they have it.
-void add_attention_values(const Evidence& evidence, const Setup& setup, std::span<const ContextResult> results,
+void add_attention_values(const Evidence& evidence, const RunList& setup, std::span<const ContextResult> results,
                           ClaimList& claims) {
-  if (attention_outcomes(setup.runs).empty()) return;
+  if (attention_outcomes(setup).empty()) return;
   std::optional<ClosedLoopThreshold> closed_loop;
-  if (results.front().prediction) closed_loop.emplace(evidence.curves_of(setup.first()), setup.runs);
+  if (results.front().prediction) closed_loop.emplace(evidence.curves_of(*setup.front()), setup);
   std::vector<double> contexts, ratios;
   for (const ContextResult& result : results) {
-    const std::vector<const MeasuredRun*> runs = at_context(setup, result.n_exemplars);
+    const RunList runs = at_context(setup, result.n_exemplars);
     Claim claim = attention_claim();
     claim.measured = fit::fit_threshold(attention_outcomes(runs)).k_star;
     take_runs(claim, runs, setup, "N = " + format_number(result.n_exemplars));
@@ -179,14 +179,14 @@ void add_attention_values(const Evidence& evidence, const Setup& setup, std::spa
   add_mean_ratio(attention_mean_claim(), ratios, contexts, setup, claims);
 }
 
-void add_exponents(const Setup& setup, std::span<const ContextResult> results, ClaimList& claims) {
-  const std::vector<double> contexts = setup.contexts();
-  const fit::ThresholdScaling scaling = fit::fit_threshold_scaling(outcomes_of(setup.runs));
+void add_exponents(const RunList& setup, std::span<const ContextResult> results, ClaimList& claims) {
+  const std::vector<double> contexts = contexts_of(setup);
+  const fit::ThresholdScaling scaling = fit::fit_threshold_scaling(outcomes_of(setup));
   const Prediction* prediction = results.front().prediction;
   Claim paper = exponent_claim();
   paper.measured = scaling.exponent;
   const std::string points = range_text("N", contexts);
-  take_runs(paper, setup.runs, setup, points);
+  take_runs(paper, setup, setup, points);
   paper.widest = 1.0;
   if (prediction && prediction->law && prediction->law->law.exponent.value) {
     const Estimate& nu = prediction->law->law.exponent;
@@ -213,11 +213,11 @@ void add_exponents(const Setup& setup, std::span<const ContextResult> results, C
   ours.prediction = exactly(*ours.prediction.value);
   ours.allowance = "within 5 % of the exponent of the predicted K* over these N";
   ours.widest = 1.0;
-  take_runs(ours, setup.runs, setup, points);
+  take_runs(ours, setup, setup, points);
   claims.push_back(std::move(ours));
 }
 
-void add_sharpness(const Setup& setup, std::span<const ContextResult> results, ClaimList& claims) {
+void add_sharpness(const RunList& setup, std::span<const ContextResult> results, ClaimList& claims) {
   const auto most = std::max_element(results.begin(), results.end(),
                                      [](const auto& a, const auto& b) { return a.fit.n_runs < b.fit.n_runs; });
   Claim claim = sharp_claim();
@@ -235,10 +235,10 @@ void add_sharpness(const Setup& setup, std::span<const ContextResult> results, C
 void add_threshold_claims(const Evidence& evidence, ClaimList& claims) {
   bool any = false, any_contexts = false;
   ClaimList values, attention, exponents, widths;
-  for (const Setup& setup : setups_of(evidence.results().runs, is_scan)) {
+  for (const RunList& setup : setups_of(evidence.results(), is_scan)) {
     std::vector<ContextResult> results;
-    for (const double n : setup.contexts()) {
-      const std::vector<const MeasuredRun*> runs = at_context(setup, n);
+    for (const double n : contexts_of(setup)) {
+      const RunList runs = at_context(setup, n);
       std::set<double> items;
       for (const MeasuredRun* run : runs) items.insert(*run->n_items);
       if (items.size() < 2) continue;
@@ -248,7 +248,7 @@ void add_threshold_claims(const Evidence& evidence, ClaimList& claims) {
     }
     if (results.empty()) continue;
     any = true;
-    if (is_minimal(setup.first())) {
+    if (is_minimal(*setup.front())) {
       add_values(setup, results, values);
       add_attention_values(evidence, setup, results, attention);
     }

@@ -96,8 +96,8 @@ Claim scatter_claim() {
   return claim;
 }
 
-void add_for_context(const Setup& setup, double n_exemplars, ClaimList& claims) {
-  const std::vector<const MeasuredRun*> runs = at_context(setup, n_exemplars);
+void add_for_context(const RunList& setup, double n_exemplars, ClaimList& claims) {
+  const RunList runs = at_context(setup, n_exemplars);
   const std::vector<double> times = results_of(runs, "t_attention_half");
   const MeasuredRun& run = *runs.front();
   const auto exact = half_time(run, {});
@@ -126,9 +126,9 @@ void add_for_context(const Setup& setup, double n_exemplars, ClaimList& claims) 
 }
 
 /// ln t against ln N over the runs; empty when a run has not acquired, which would need medians.
-Estimate exponent_of(const Setup& setup) {
+Estimate exponent_of(const RunList& setup) {
   std::vector<double> x, y;
-  for (const MeasuredRun* run : setup.runs) {
+  for (const MeasuredRun* run : setup) {
     if (!run->acquired || !(run->time > 0.0)) return {};
     x.push_back(std::log(run->n_exemplars));
     y.push_back(std::log(run->time));
@@ -136,17 +136,17 @@ Estimate exponent_of(const Setup& setup) {
   return slope_of(x, y);
 }
 
-void add_for_setup(const Setup& setup, ClaimList& claims) {
-  const std::vector<double> contexts = setup.contexts();
+void add_for_setup(const RunList& setup, ClaimList& claims) {
+  const std::vector<double> contexts = contexts_of(setup);
   if (contexts.size() >= 2) {
     const Estimate exponent = exponent_of(setup);
     const std::string points = range_text("N", contexts) + ", K infinite";
     Claim linear = linear_claim();
     linear.measured = exponent;
     if (!exponent.value) linear.reason = "a run has not acquired";
-    take_runs(linear, setup.runs, setup, points);
+    take_runs(linear, setup, setup, points);
     claims.push_back(std::move(linear));
-    if (has_fixed_start(setup.first()) && is_minimal(setup.first())) {
+    if (has_fixed_start(*setup.front()) && is_minimal(*setup.front())) {
       std::vector<double> x, y;
       for (const double n : contexts) {
         if (const auto time = accuracy_time(*at_context(setup, n).front())) {
@@ -163,11 +163,11 @@ void add_for_setup(const Setup& setup, ClaimList& claims) {
         ours.allowed = {predicted.value, *predicted.value - kReach, *predicted.value + kReach};
         ours.allowance = "within 0.03 of the prediction";
       }
-      take_runs(ours, setup.runs, setup, points);
+      take_runs(ours, setup, setup, points);
       claims.push_back(std::move(ours));
     }
   }
-  if (has_fixed_start(setup.first())) {
+  if (has_fixed_start(*setup.front())) {
     std::vector<std::vector<double>> groups;
     for (const double n : contexts) {
       groups.emplace_back();
@@ -178,7 +178,7 @@ void add_for_setup(const Setup& setup, ClaimList& claims) {
     Claim scatter = scatter_claim();
     scatter.measured = pooled_sd(groups);
     if (!scatter.measured.value) scatter.reason = "no data: no N with two seeds";
-    take_runs(scatter, setup.runs, setup, range_text("N", contexts) + ", K infinite");
+    take_runs(scatter, setup, setup, range_text("N", contexts) + ", K infinite");
     claims.push_back(std::move(scatter));
   }
 }
@@ -191,12 +191,13 @@ void add_acquisition_time_claims(const Evidence& evidence, ClaimList& claims) {
     return std::any_of(claims.begin() + static_cast<std::ptrdiff_t>(first), claims.end(),
                        [&](const Claim& claim) { return claim.id == id; });
   };
-  const std::vector<MeasuredRun>& runs = evidence.results().runs;
-  for (const Setup& setup : setups_of(
-           runs, [](const MeasuredRun& run) { return is_unlimited(run) && is_minimal(run) && has_fixed_start(run); })) {
-    for (const double n : setup.contexts()) add_for_context(setup, n, claims);
+  const Results& results = evidence.results();
+  for (const RunList& setup : setups_of(results, [](const MeasuredRun& run) {
+         return is_unlimited(run) && is_minimal(run) && has_fixed_start(run);
+       })) {
+    for (const double n : contexts_of(setup)) add_for_context(setup, n, claims);
   }
-  for (const Setup& setup : setups_of(runs, is_unlimited)) add_for_setup(setup, claims);
+  for (const RunList& setup : setups_of(results, is_unlimited)) add_for_setup(setup, claims);
   for (Claim claim : {half_claim(), dim_claim(), excess_claim(), linear_claim(), exponent_claim(), scatter_claim()}) {
     if (!has(claim.id)) {
       claims.push_back(gap(std::move(claim), "runs with K infinite at two or more N, several seeds each", kRuns));

@@ -98,19 +98,14 @@ Claim lag_claim() {
   return claim;
 }
 
-/// The strength of the decay on attention that the model has.
-double decay_of(const MeasuredRun& run) {
-  return run.number(run.model == "minimal" ? "lambda_w" : "attention_decay").value_or(0.0);
-}
-
 bool decays_w_only(const MeasuredRun& run) {
   return is_minimal(run) && has_decay(run) && !(run.number("lambda_beta").value_or(0.0) > 0.0);
 }
 
-void add_without(const Setup& setup, ClaimList& claims) {
-  std::vector<const MeasuredRun*> acquired;
+void add_without(const RunList& setup, ClaimList& claims) {
+  RunList acquired;
   std::size_t n_lost = 0;
-  for (const MeasuredRun* run : setup.runs) {
+  for (const MeasuredRun* run : setup) {
     if (!run->acquired) continue;
     acquired.push_back(run);
     n_lost += run->number("t_accuracy_fade") || run->number("t_fade") ? 1 : 0;
@@ -119,15 +114,15 @@ void add_without(const Setup& setup, ClaimList& claims) {
   Claim claim = without_claim();
   claim.measured = fit::binomial_share(n_lost, acquired.size(), fit::ShareInterval::clopper_pearson);
   if (n_lost > 0) claim.measured.low = *claim.measured.value;  // one is enough to refute it
-  take_runs(claim, acquired, setup, range_text("N", setup.contexts()));
+  take_runs(claim, acquired, setup, range_text("N", contexts_of(setup)));
   claims.push_back(std::move(claim));
 }
 
-void add_faster(const Setup& setup, ClaimList& claims) {
+void add_faster(const RunList& setup, ClaimList& claims) {
   std::vector<double> x, y;
-  std::vector<const MeasuredRun*> used;
+  RunList used;
   std::set<double> strengths;
-  for (const MeasuredRun* run : setup.runs) {
+  for (const MeasuredRun* run : setup) {
     auto time = run->number("t_accuracy_fade");
     if (!time) time = run->number("t_fade");
     if (!time || !(decay_of(*run) > 0.0)) continue;
@@ -183,12 +178,12 @@ std::optional<double> c3_at_fade(const MeasuredRun& run) {
   return c3 && *c3 > 0.0 ? c3 : std::nullopt;
 }
 
-void add_loop(const Evidence& evidence, const Setup& setup, ClaimList& claims) {
+void add_loop(const Evidence& evidence, const RunList& setup, ClaimList& claims) {
   std::vector<double> ratios, c3_ratios;
-  std::vector<const MeasuredRun*> used, c3_used;
+  RunList used, c3_used;
   std::map<std::pair<double, double>, PredictedFade> predictions;  // by K and lambda_w
   bool no_curves = false;
-  for (const MeasuredRun* run : setup.runs) {
+  for (const MeasuredRun* run : setup) {
     const auto measured = run->number("t_fade");
     if (!measured) continue;
     const auto curves = curves_at(evidence, *run);
@@ -204,12 +199,12 @@ void add_loop(const Evidence& evidence, const Setup& setup, ClaimList& claims) {
       c3_used.push_back(run);
     }
   }
-  const std::string points = range_text("N", setup.contexts());
+  const std::string points = range_text("N", contexts_of(setup));
   if (!used.empty() || no_curves) {
     Claim claim = loop_claim();
     claim.measured = geometric_mean_of(ratios);
     if (used.empty()) claim.reason = "no data: memorization curves of this network at the K of the runs";
-    take_runs(claim, used.empty() ? setup.runs : used, setup, points);
+    take_runs(claim, used.empty() ? setup : used, setup, points);
     claims.push_back(std::move(claim));
   }
   if (c3_used.empty()) return;
@@ -219,16 +214,16 @@ void add_loop(const Evidence& evidence, const Setup& setup, ClaimList& claims) {
   claims.push_back(std::move(claim));
 }
 
-void add_range(const Evidence& evidence, const Setup& setup, ClaimList& claims) {
+void add_range(const Evidence& evidence, const RunList& setup, ClaimList& claims) {
   double acquired_up_to = 0.0, never_from = HUGE_VAL;
-  for (const MeasuredRun* run : setup.runs) {
+  for (const MeasuredRun* run : setup) {
     if (run->acquired) acquired_up_to = std::max(acquired_up_to, decay_of(*run));
   }
-  for (const MeasuredRun* run : setup.runs) {
+  for (const MeasuredRun* run : setup) {
     if (!run->acquired && decay_of(*run) > acquired_up_to) never_from = std::min(never_from, decay_of(*run));
   }
   if (!(acquired_up_to > 0.0) || !std::isfinite(never_from)) return;
-  const auto curves = curves_at(evidence, setup.first());
+  const auto curves = curves_at(evidence, *setup.front());
   Claim claim = range_claim();
   claim.measured = {std::sqrt(acquired_up_to * never_from), acquired_up_to, never_from};
   if (curves.empty()) {
@@ -237,7 +232,7 @@ void add_range(const Evidence& evidence, const Setup& setup, ClaimList& claims) 
     std::vector<double> below;
     for (const MeasuredCurve* curve : curves) {
       const theory::TransienceRange range =
-          theory::transience_range(curve->curves, options_of(setup.first()), {.lambda_low = 1e-9, .rel_tol = 1e-3});
+          theory::transience_range(curve->curves, options_of(*setup.front()), {.lambda_low = 1e-9, .rel_tol = 1e-3});
       if (range.acquired_below && std::isfinite(*range.acquired_below)) below.push_back(*range.acquired_below);
     }
     const Estimate predicted = geometric_mean_of(below);
@@ -249,7 +244,7 @@ void add_range(const Evidence& evidence, const Setup& setup, ClaimList& claims) 
       claim.reason = "the curves predict no such lambda_w";
     }
   }
-  take_runs(claim, setup.runs, setup, range_text("N", setup.contexts()));
+  take_runs(claim, setup, setup, range_text("N", contexts_of(setup)));
   claims.push_back(std::move(claim));
 }
 
@@ -274,10 +269,10 @@ std::optional<double> lambert_ratio(const MeasuredRun& run) {
 
 /// Over the runs of a setup: the claim with the mean of what `ratio` gives, when it gives anything.
 template <class Ratio>
-void add_mean(const Setup& setup, Claim claim, Ratio ratio, ClaimList& claims) {
+void add_mean(const RunList& setup, Claim claim, Ratio ratio, ClaimList& claims) {
   std::vector<double> values;
-  std::vector<const MeasuredRun*> used;
-  for (const MeasuredRun* run : setup.runs) {
+  RunList used;
+  for (const MeasuredRun* run : setup) {
     if (const std::optional<double> value = ratio(*run)) {
       values.push_back(*value);
       used.push_back(run);
@@ -285,7 +280,7 @@ void add_mean(const Setup& setup, Claim claim, Ratio ratio, ClaimList& claims) {
   }
   if (used.empty()) return;
   claim.measured = geometric_mean_of(values);
-  take_runs(claim, used, setup, range_text("N", setup.contexts()));
+  take_runs(claim, used, setup, range_text("N", contexts_of(setup)));
   claims.push_back(std::move(claim));
 }
 
@@ -297,7 +292,7 @@ std::optional<double> c3_ratio_at_fade(const MeasuredRun& run) {
 }  // namespace
 
 void add_transience_claims(const Evidence& evidence, ClaimList& claims) {
-  const std::vector<MeasuredRun>& runs = evidence.results().runs;
+  const Results& results = evidence.results();
   const auto is_finite = [](const MeasuredRun& run) { return run.n_items && has_random_labels(run); };
   std::size_t before = claims.size();
   const auto close = [&](const Claim& claim, const char* missing) {
@@ -308,31 +303,33 @@ void add_transience_claims(const Evidence& evidence, ClaimList& claims) {
     return std::any_of(claims.begin(), claims.end(),
                        [](const Claim& claim) { return claim.id == "fading-closed-loop"; });
   };
-  for (const Setup& setup :
-       setups_of(runs, [&](const MeasuredRun& run) { return is_finite(run) && !has_decay(run); })) {
+  for (const RunList& setup :
+       setups_of(results, [&](const MeasuredRun& run) { return is_finite(run) && !has_decay(run); })) {
     add_without(setup, claims);
   }
   close(without_claim(), "runs without decay that acquired");
-  for (const Setup& setup : setups_of(runs, [&](const MeasuredRun& run) { return is_finite(run) && has_decay(run); },
-                                      {"lambda_w", "attention_decay"})) {
+  for (const RunList& setup : setups_of(
+           results, [&](const MeasuredRun& run) { return is_finite(run) && has_decay(run); },
+           Vary::size | Vary::attention_decay)) {
     add_faster(setup, claims);
   }
   close(faster_claim(), "runs that faded, with two or more strengths of decay");
-  const std::vector<Setup> scans =
-      setups_of(runs, [&](const MeasuredRun& run) { return is_finite(run) && decays_w_only(run); }, {"lambda_w"});
-  for (const Setup& setup : scans) add_range(evidence, setup, claims);
+  const std::vector<RunList> scans = setups_of(
+      results, [&](const MeasuredRun& run) { return is_finite(run) && decays_w_only(run); },
+      Vary::size | Vary::attention_decay);
+  for (const RunList& setup : scans) add_range(evidence, setup, claims);
   close(range_claim(), "runs of the minimal model with a lambda_w at which they acquire and one at which they do not");
-  for (const Setup& setup : scans) add_loop(evidence, setup, claims);
+  for (const RunList& setup : scans) add_loop(evidence, setup, claims);
   close(loop_claim(), "runs of the minimal model whose w fell to 1");
   if (!has_lag()) {
     claims.push_back(
         gap(lag_claim(), "measurements (simulation files) of runs of the minimal model whose w fell to 1", kScan));
     before = claims.size();
   }
-  for (const Setup& setup : scans) add_mean(setup, lambert_claim(), lambert_ratio, claims);
+  for (const RunList& setup : scans) add_mean(setup, lambert_claim(), lambert_ratio, claims);
   close(lambert_claim(), "measurements (simulation files) of runs of the minimal model with lambda_w");
   for (const ClaimOrigin origin : {ClaimOrigin::paper, ClaimOrigin::ours}) {
-    for (const Setup& setup : scans) add_mean(setup, fading_claim(origin), c3_ratio_at_fade, claims);
+    for (const RunList& setup : scans) add_mean(setup, fading_claim(origin), c3_ratio_at_fade, claims);
     close(fading_claim(origin), "measurements (simulation files) of runs of the minimal model whose w fell to 1");
   }
 }

@@ -4,7 +4,6 @@
 #include <map>
 #include <string>
 #include <system_error>
-#include <tuple>
 
 #include "figure_parts.hpp"
 #include "iclk/core/error.hpp"

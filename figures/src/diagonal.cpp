@@ -35,8 +35,8 @@ struct Ratios {
   }
 };
 
-/// Time of half of the attention at n_items, from the first curves of the two K around it (or of this K), by a straight line
-/// in both logarithms. Empty beyond the measured K and where it does not happen on one of the two.
+/// Time of half of the attention at n_items, from the first curves of the two K around it (or of this K), by a straight
+/// line in both logarithms. Empty beyond the measured K and where it does not happen on one of the two.
 std::optional<double> time_at(std::span<const MeasuredCurve> curves, const MeasuredRun& run, double n_context,
                               theory::FlowState start, double n_items) {
   const MeasuredCurve *below = nullptr, *above = nullptr;
@@ -82,17 +82,17 @@ FigureTables diagonal_tables(const std::filesystem::path& data, const FigureOpti
   std::vector<std::string> labels;
   std::vector<std::string> missing;
   std::vector<MeasuredCurve> all_curves;
-  const std::vector<RunFamily> families = families_of(found.runs);
+  const std::vector<RunList> families = largest_first(groups_of(all_runs(found.runs), Vary::size));
   for (const std::string_view model : {"minimal", "one-layer", "two-layer"}) {
     const std::size_t first_threshold = thresholds.rows.size(), first_time = times.rows.size();
     const std::size_t first_finite = finite.rows.size();
     Ratios k_ratios, attention_ratios, t_ratios, half_ratios;
-    for (const RunFamily& family : families) {
-      if (family.model() != model) continue;
-      const MeasuredRun& front = family.front();
+    for (const RunList& family : families) {
+      const MeasuredRun& front = *family.front();
+      if (front.model != model) continue;
       std::vector<fit::RunOutcome> outcomes;
-      std::vector<const MeasuredRun*> finite_runs;
-      for (const MeasuredRun* run : family.runs) {
+      RunList finite_runs;
+      for (const MeasuredRun* run : family) {
         if (run->n_items) finite_runs.push_back(run);
         if (run->n_items) outcomes.push_back({*run->n_items, run->acquired, run->n_context});
       }
@@ -138,12 +138,14 @@ FigureTables diagonal_tables(const std::filesystem::path& data, const FigureOpti
       }
       const std::vector<theory::FlowState> starts = spread_starts(starts_of(front));
       const theory::FlowState middle_start = starts[starts.size() / 2];
-      for (const RunCell& at : cells_of(family)) {
-        if (at.runs.size() < kFewestRuns) continue;
-        const double n_theory = theory_context(front, at.n_context);
-        const bool infinite = !at.n_items;
+      for (const RunList& at : groups_of(family, Vary::nothing)) {
+        if (at.size() < kFewestRuns) continue;
+        const double n_context = at.front()->n_context;
+        const std::optional<double>& n_items = at.front()->n_items;
+        const double n_theory = theory_context(front, n_context);
+        const bool infinite = !n_items;
         std::vector<fit::SurvivalRun> survival;
-        for (const MeasuredRun* run : at.runs) {
+        for (const MeasuredRun* run : at) {
           const auto half = run->number("t_attention_half"), lr = run->number("lr"), end = run->number("end_iteration");
           if (infinite)
             survival.push_back({run->time, run->acquired});
@@ -156,20 +158,19 @@ FigureTables diagonal_tables(const std::filesystem::path& data, const FigureOpti
         const Estimate median = fit::survival_quantile(fit::kaplan_meier(survival));
         if (!median.value) continue;
         const std::optional<double> predicted = infinite ? middle_of(times_to_accuracy(front, n_theory))
-                                                         : time_at(curves, front, n_theory, middle_start, *at.n_items);
+                                                         : time_at(curves, front, n_theory, middle_start, *n_items);
         if (!predicted) continue;
         Table& table = infinite ? times : finite;
-        add_row(
-            table,
-            {std::string(model), at.n_context, cell(at.n_items), cell(predicted), cell(median.value), cell(median.low),
-             cell(median.high), static_cast<double>(at.runs.size()), static_cast<double>(at.n_acquired())},
-            infinite && times.rows.size() == first_time ? 2 : 0);
+        add_row(table,
+                {std::string(model), n_context, cell(n_items), cell(predicted), cell(median.value), cell(median.low),
+                 cell(median.high), static_cast<double>(at.size()), static_cast<double>(n_acquired(at))},
+                infinite && times.rows.size() == first_time ? 2 : 0);
         (infinite ? t_ratios : half_ratios).logs.push_back(std::log(*median.value / *predicted));
         for (const auto& t : {predicted, median.value, median.low, median.high}) t_axis.take(t);
       }
       if (thresholds.rows.size() + times.rows.size() + finite.rows.size() >
           first_threshold + first_time + first_finite) {
-        caption.runs.insert(caption.runs.end(), family.runs.begin(), family.runs.end());
+        caption.runs.insert(caption.runs.end(), family.begin(), family.end());
         for (MeasuredCurve& curve : curves) {
           const bool known = std::any_of(all_curves.begin(), all_curves.end(),
                                          [&](const MeasuredCurve& c) { return c.source == curve.source; });

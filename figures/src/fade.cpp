@@ -65,7 +65,7 @@ Scan scan_of_runs(RunList runs, const NetworkCurves& network) {
   Scan scan;
   scan.settings = *runs.front();
   scan.curves = network.of(*runs.front()->n_items);
-  std::vector<RunList> settings = runs_by_settings(runs);
+  std::vector<RunList> settings = groups_of(runs, Vary::nothing);
   // Where runs with measurements are only some of them, these are drawn.
   std::vector<RunList> measured;
   for (const RunList& list : settings) {
@@ -290,14 +290,7 @@ FigureTables fade_tables(const std::filesystem::path& data, const FigureOptions&
                                         ", K = " + format_number(*scan.settings.n_items));
     figure.caption = make_caption(title, words, others, numbers);
   } else {
-    const std::vector<MeasuredCurve> behind = copies_of(scan.curves);
-    figure.caption = make_run_caption(title, words,
-                                      {.runs = scan.all,
-                                       .n_left_out = 0,
-                                       .curves = behind,
-                                       .no_theory = {},
-                                       .numbers = numbers,
-                                       .problems = folder.problems});
+    figure.caption = make_course_caption(title, words, scan.all, copies_of(scan.curves), numbers, folder);
   }
   return figure;
 }

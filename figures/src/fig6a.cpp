@@ -16,9 +16,9 @@ constexpr double kMargin = 1.3;       ///< factor around the measured N
 constexpr double kItemMargin = 1.5;   ///< the same for K
 constexpr double kLegendLine = 0.05;  ///< of the axis, per line of the legend
 
-std::vector<fit::RunOutcome> outcomes_of(const RunFamily& family) {
+std::vector<fit::RunOutcome> outcomes_of(const RunList& runs) {
   std::vector<fit::RunOutcome> outcomes;
-  for (const MeasuredRun* run : family.runs) outcomes.push_back({*run->n_items, run->acquired, run->n_context});
+  for (const MeasuredRun* run : runs) outcomes.push_back({*run->n_items, run->acquired, run->n_context});
   return outcomes;
 }
 
@@ -54,7 +54,7 @@ FigureTables fig6a_tables(const std::filesystem::path& data, const FigureOptions
     return run.n_items && run.text("labels") != "balanced-context" &&
            run.text("labels") != "balanced-context-with-target";
   });
-  const std::vector<RunFamily> families = largest_by_model(found.runs);
+  const std::vector<RunList> families = largest_by_model(all_runs(found.runs));
   RunCaption caption{.runs = {},
                      .n_left_out = found.runs.size(),
                      .curves = {},
@@ -80,32 +80,32 @@ FigureTables fig6a_tables(const std::filesystem::path& data, const FigureOptions
   };
   std::vector<double> main_contexts;
   for (std::size_t f = 0; f < families.size(); ++f) {
-    const RunFamily& family = families[f];
-    caption.runs.insert(caption.runs.end(), family.runs.begin(), family.runs.end());
-    caption.n_left_out -= family.runs.size();
+    const RunList& family = families[f];
+    const std::string& model = family.front()->model;
+    caption.runs.insert(caption.runs.end(), family.begin(), family.end());
+    caption.n_left_out -= family.size();
     const fit::ThresholdScaling all = fit::fit_threshold_scaling(outcomes_of(family));
-    labels.push_back(model_label(family.model()));
+    labels.push_back(model_label(model));
     for (std::size_t i = 0; i < all.contexts.size(); ++i) {
       const auto& [n_context, fit] = all.contexts[i];
-      add_threshold(measured, family.model(), all.contexts[i], i == 0 ? 2 : 0);
+      add_threshold(measured, model, all.contexts[i], i == 0 ? 2 : 0);
       n_low = std::min(n_low, n_context);
       n_high = std::max(n_high, n_context);
       for (const auto& k : {fit.k_star.value, fit.k_star.low, fit.k_star.high}) take(k);
       if (f == 0) main_contexts.push_back(n_context);
-      caption.numbers.push_back(model_label(family.model()) + ", N = " + format_number(n_context) + ": " +
-                                threshold_text(fit));
+      caption.numbers.push_back(model_label(model) + ", N = " + format_number(n_context) + ": " + threshold_text(fit));
     }
-    add_row(scaling, {family.model(), cell(all.exponent.value), cell(all.exponent.low), cell(all.exponent.high),
+    add_row(scaling, {model, cell(all.exponent.value), cell(all.exponent.low), cell(all.exponent.high),
                       cell(all.prefactor), cell(all.lack_of_fit_p), std::string(name(all.outcome))});
     if (all.contexts.size() > 1) {
-      caption.numbers.push_back(model_label(family.model()) + ": exponent of K*(N) = " + exponent_text(all) +
+      caption.numbers.push_back(model_label(model) + ": exponent of K*(N) = " + exponent_text(all) +
                                 ", 95 % interval (" + std::string(name(all.outcome)) + ")");
     }
     if (all.exponent.value && all.prefactor) {
       if (law_label.empty()) law_label = format_estimate(all.exponent);
       int row = 0;
       for (const double n : {all.contexts.front().n_context, all.contexts.back().n_context}) {
-        add_row(fitted, {n, *all.prefactor * std::pow(n, *all.exponent.value), family.model()}, row++ == 0 ? 1 : 0);
+        add_row(fitted, {n, *all.prefactor * std::pow(n, *all.exponent.value), model}, row++ == 0 ? 1 : 0);
       }
     }
   }
@@ -114,19 +114,19 @@ FigureTables fig6a_tables(const std::filesystem::path& data, const FigureOptions
                .columns = {"n_context", "k_exact_loss", "k_exact_loss_low", "k_exact_loss_high", "k_closed_loop",
                            "k_closed_loop_low", "k_closed_loop_high", "k_flow", "k_leading"},
                .rows = {}};
-  const RunFamily& main = families.front();
+  const RunList& main = families.front();
+  const MeasuredRun& first = *main.front();
   const std::vector<MeasuredCurve> curves =
-      curves_like(data, main.front(), options.skip_bad_files ? &caption.problems : nullptr);
-  const NetworkTheory network(curves, main.front());
-  caption.no_theory = untreated(main.front());
+      curves_like(data, first, options.skip_bad_files ? &caption.problems : nullptr);
+  const NetworkTheory network(curves, first);
+  caption.no_theory = untreated(first);
   if (caption.no_theory.empty() && !network.known()) {
     caption.no_theory = "theory: there are no memorization curves at two K or more of this network (" +
-                        network_of(main.front()) + "); `" + curve_command(main.front()) + "` makes them";
+                        network_of(first) + "); `" + curve_command(first) + "` makes them";
   }
-  const std::vector<fit::ContextThreshold> attention =
-      fit::fit_threshold_scaling(attention_outcomes(main.runs)).contexts;
+  const std::vector<fit::ContextThreshold> attention = fit::fit_threshold_scaling(attention_outcomes(main)).contexts;
   for (const fit::ContextThreshold& at : attention) {
-    add_threshold(by_attention, main.model(), at, 0);
+    add_threshold(by_attention, first.model, at, 0);
     for (const auto& k : {at.fit.k_star.value, at.fit.k_star.low, at.fit.k_star.high}) take(k);
     caption.numbers.push_back("half of the attention on the copy, N = " + format_number(at.n_context) + ": " +
                               threshold_text(at.fit));
@@ -135,9 +135,9 @@ FigureTables fig6a_tables(const std::filesystem::path& data, const FigureOptions
   double axis_low = n_low / kMargin, axis_high = n_high * kMargin;
   if (caption.no_theory.empty()) {
     caption.curves = curves;
-    closed_loop.emplace(curves, main.runs);
-    for (const double n : theory_contexts(cells_of(main))) {
-      const double n_theory = theory_context(main.front(), n);
+    closed_loop.emplace(curves, main);
+    for (const double n : theory_contexts(groups_of(main, Vary::nothing))) {
+      const double n_theory = theory_context(first, n);
       const Estimate exact_loss = network.k_star(ThresholdLevel::exact_loss, n_theory);
       const Estimate corrected = closed_loop->k_star(n_theory);
       const Estimate flow = network.k_star(ThresholdLevel::flow, n_theory);
@@ -147,7 +147,7 @@ FigureTables fig6a_tables(const std::filesystem::path& data, const FigureOptions
       for (const auto& k : {exact_loss.value, corrected.value, flow.value, leading.value}) take(k);
     }
     for (const double n : main_contexts) {
-      const Estimate corrected = closed_loop->k_star(theory_context(main.front(), n));
+      const Estimate corrected = closed_loop->k_star(theory_context(first, n));
       if (!corrected.value) continue;
       caption.numbers.push_back("N = " + format_number(n) +
                                 ": predicted with closed loop and finite K, K* = " + format_estimate(corrected));
@@ -158,10 +158,10 @@ FigureTables fig6a_tables(const std::filesystem::path& data, const FigureOptions
     }
     if (theory.rows.size() > 1) {
       const auto slope_of = [&](const char* column) -> std::string {
-        const auto first = theory.number(0, column), last = theory.number(theory.rows.size() - 1, column);
-        if (!first || !last) return "not determined";
-        return format_rounded(std::log(*last / *first) / std::log(*theory.number(theory.rows.size() - 1, "n_context") /
-                                                                  *theory.number(0, "n_context")),
+        const auto low = theory.number(0, column), high = theory.number(theory.rows.size() - 1, column);
+        if (!low || !high) return "not determined";
+        return format_rounded(std::log(*high / *low) / std::log(*theory.number(theory.rows.size() - 1, "n_context") /
+                                                                *theory.number(0, "n_context")),
                               3);
       };
       caption.numbers.push_back("predicted exponent between the ends: exact loss " + slope_of("k_exact_loss") +
@@ -169,7 +169,7 @@ FigureTables fig6a_tables(const std::filesystem::path& data, const FigureOptions
     }
   }
   if (!(k_low < k_high)) {
-    for (const MeasuredRun* run : main.runs) take(run->n_items);
+    for (const MeasuredRun* run : main) take(run->n_items);
   }
 
   const double legend_lines = 1.0 + static_cast<double>(families.size()) + (theory.rows.empty() ? 0.0 : 4.0) +

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "figure_parts.hpp"
 #include "iclk/core/error.hpp"
@@ -48,21 +47,22 @@ struct Scaling {
   }
 };
 
-void add_family(Scaling& scaling, const RunFamily& family, std::vector<std::string>& numbers) {
+void add_family(Scaling& scaling, const RunList& family, std::vector<std::string>& numbers) {
+  const std::string& model = family.front()->model;
   std::vector<fit::MedianAtContext> medians;
   bool first = true;
-  for (const RunCell& cell_of_runs : cells_of(family)) {
+  for (const RunList& place : groups_of(family, Vary::nothing)) {
     std::vector<fit::SurvivalRun> runs;
-    const double n = cell_of_runs.n_context;
-    const auto n_runs = static_cast<double>(cell_of_runs.runs.size());
-    for (std::size_t i = 0; i < cell_of_runs.runs.size(); ++i) {
-      const MeasuredRun& run = *cell_of_runs.runs[i];
+    const double n = place.front()->n_context;
+    const auto n_runs = static_cast<double>(place.size());
+    for (std::size_t i = 0; i < place.size(); ++i) {
+      const MeasuredRun& run = *place[i];
       if (!(run.time > 0.0)) continue;  // in-context from the start
       runs.push_back({run.time, run.acquired});
       scaling.take(run.time);
       const double beside = n_runs > 1 ? static_cast<double>(i) / (n_runs - 1) - 0.5 : 0.0;
       add_row(scaling.runs,
-              {family.model(), n, seed_cell(run), n * std::exp(kSpread * beside), cell(run.t_icl()),
+              {model, n, seed_cell(run), n * std::exp(kSpread * beside), cell(run.t_icl()),
                run.acquired ? Cell() : Cell(run.time), run.file.string()},
               first ? 2 : 0);
       first = false;
@@ -72,35 +72,33 @@ void add_family(Scaling& scaling, const RunFamily& family, std::vector<std::stri
     if (median.value) medians.push_back({n, *median.value});
     add_row(
         scaling.medians,
-        {family.model(), n, cell(median.value), cell(median.low), cell(median.high), n_runs,
-         static_cast<double>(cell_of_runs.n_acquired())},
-        scaling.medians.rows.empty() || std::get<std::string>(scaling.medians.rows.back().cells[0]) != family.model()
-            ? 2
-            : 0);
+        {model, n, cell(median.value), cell(median.low), cell(median.high), n_runs,
+         static_cast<double>(n_acquired(place))},
+        scaling.medians.rows.empty() || std::get<std::string>(scaling.medians.rows.back().cells[0]) != model ? 2 : 0);
     for (const auto& t : {median.low, median.high}) scaling.take(t);
     scaling.n_low = std::min(scaling.n_low, n);
     scaling.n_high = std::max(scaling.n_high, n);
-    numbers.push_back(model_label(family.model()) + ", N = " + format_number(n) + ": median t_ICL = " +
-                      format_estimate(median) + ", 95 % interval (" + std::to_string(cell_of_runs.n_acquired()) +
-                      " of " + std::to_string(cell_of_runs.runs.size()) + " runs acquired)");
+    numbers.push_back(model_label(model) + ", N = " + format_number(n) + ": median t_ICL = " + format_estimate(median) +
+                      ", 95 % interval (" + std::to_string(n_acquired(place)) + " of " + std::to_string(place.size()) +
+                      " runs acquired)");
   }
   const fit::MedianScaling law = fit::fit_median_scaling(medians);
   if (!law.exponent.value || !law.prefactor.value) return;
   int row = 0;
   for (const double n : {medians.front().context, medians.back().context}) {
     add_row(scaling.laws,
-            {n, *law.prefactor.value * std::pow(n, *law.exponent.value), family.model(), *law.exponent.value,
+            {n, *law.prefactor.value * std::pow(n, *law.exponent.value), model, *law.exponent.value,
              cell(law.exponent.low), cell(law.exponent.high)},
             row++ == 0 ? 1 : 0);
   }
-  numbers.push_back(model_label(family.model()) + ": median t_ICL proportional to N^" + format_estimate(law.exponent) +
+  numbers.push_back(model_label(model) + ": median t_ICL proportional to N^" + format_estimate(law.exponent) +
                     ", 95 % interval");
 }
 
-void add_theory(Scaling& scaling, const std::vector<RunCell>& cells, const MeasuredRun& run,
+void add_theory(Scaling& scaling, const std::vector<RunList>& places, const MeasuredRun& run,
                 std::vector<std::string>& numbers) {
   const theory::StartDistribution start = starts_of(run);
-  for (const double n : theory_contexts(cells)) {
+  for (const double n : theory_contexts(places)) {
     const double n_theory = theory_context(run, n);
     const std::vector<double> times = times_to_accuracy(run, n_theory);
     const std::optional<double> middle = middle_of(times);
@@ -130,7 +128,7 @@ FigureTables tables_of_models(std::string_view id, std::string_view title, const
     return !run.n_items && std::find(models.begin(), models.end(), run.model) != models.end() &&
            !run.text("labels").starts_with("balanced");
   });
-  const std::vector<RunFamily> families = largest_by_model(found.runs);
+  const std::vector<RunList> families = largest_by_model(all_runs(found.runs));
   RunCaption caption{.runs = {},
                      .n_left_out = found.runs.size(),
                      .curves = {},
@@ -139,19 +137,19 @@ FigureTables tables_of_models(std::string_view id, std::string_view title, const
                      .problems = found.problems};
   Scaling scaling;
   std::vector<std::string> labels;
-  for (const RunFamily& family : families) {
-    caption.runs.insert(caption.runs.end(), family.runs.begin(), family.runs.end());
-    caption.n_left_out -= family.runs.size();
-    labels.push_back(model_label(family.model()));
+  for (const RunList& family : families) {
+    caption.runs.insert(caption.runs.end(), family.begin(), family.end());
+    caption.n_left_out -= family.size();
+    labels.push_back(model_label(family.front()->model));
     add_family(scaling, family, caption.numbers);
   }
   if (scaling.runs.rows.empty()) {
     throw Error(Location{.file = data.string(), .line = {}, .field = "time"},
                 "expected runs with a time above 0, found none");
   }
-  const MeasuredRun& main = families.front().front();
+  const MeasuredRun& main = *families.front().front();
   caption.no_theory = untreated(main);
-  if (caption.no_theory.empty()) add_theory(scaling, cells_of(families.front()), main, caption.numbers);
+  if (caption.no_theory.empty()) add_theory(scaling, groups_of(families.front(), Vary::nothing), main, caption.numbers);
 
   FigureTables figure;
   bool has_censored = false, has_band = false;

@@ -14,14 +14,14 @@ namespace {
 constexpr std::size_t kFewestRuns = 6;  ///< of one N and K that make a histogram
 constexpr int kBins = 24;               ///< of the time axis, the last two taken by the runs that never acquire
 
-/// The cell with the most runs among those where some but not all acquire.
-std::optional<RunCell> mixed_cell(const std::vector<MeasuredRun>& runs) {
-  std::optional<RunCell> most;
-  for (const RunFamily& family : families_of(runs)) {
-    for (RunCell& at : cells_of(family)) {
-      const std::size_t n = at.n_acquired();
-      if (n == 0 || n == at.runs.size() || at.runs.size() < kFewestRuns) continue;
-      if (!most || at.runs.size() > most->runs.size()) most = std::move(at);
+/// Of the places where some but not all runs acquire that with the most runs, of equals in the larger family; empty
+/// when there is none.
+RunList mixed_place(const RunList& runs) {
+  RunList most;
+  for (const RunList& family : largest_first(groups_of(runs, Vary::size))) {
+    for (RunList& at : groups_of(family, Vary::nothing)) {
+      const std::size_t n = n_acquired(at);
+      if (n > 0 && n < at.size() && at.size() >= std::max(kFewestRuns, most.size() + 1)) most = std::move(at);
     }
   }
   return most;
@@ -75,25 +75,25 @@ FigureTables fig6c_folder_tables(const std::filesystem::path& data, const Figure
   std::erase_if(found.runs, [](const MeasuredRun& run) {
     return !run.n_items || run.text("labels").starts_with("balanced") || !(run.time > 0.0);
   });
-  const std::optional<RunCell> at = mixed_cell(found.runs);
-  if (!at) return fig6c_tables(read_curve_folder(data, options.foreign), options);
+  const RunList at = mixed_place(all_runs(found.runs));
+  if (at.empty()) return fig6c_tables(read_curve_folder(data, options.foreign), options);
 
-  const MeasuredRun& front = *at->runs.front();
+  const MeasuredRun& front = *at.front();
   const theory::StartDistribution start = starts_of(front);
   FigureOptions of_runs = options;
-  of_runs.n_context = theory_context(front, at->n_context);
+  of_runs.n_context = theory_context(front, front.n_context);
   of_runs.beta0 = start.beta0_mean;
   of_runs.beta0_sd = start.beta0_sd;
   of_runs.w0 = start.w0_mean;
   of_runs.w0_sd = start.w0_sd;
-  RunCaption caption{.runs = at->runs,
-                     .n_left_out = n_all - at->runs.size(),
+  RunCaption caption{.runs = at,
+                     .n_left_out = n_all - at.size(),
                      .curves = {},
                      .no_theory = untreated(front),
                      .numbers = {},
                      .problems = found.problems};
   const std::vector<MeasuredCurve> curves =
-      nearest_curves(curves_like(data, front, options.skip_bad_files ? &caption.problems : nullptr), *at->n_items);
+      nearest_curves(curves_like(data, front, options.skip_bad_files ? &caption.problems : nullptr), *front.n_items);
   if (curves.empty()) {
     caption.no_theory = "the curve of this network (" + network_of(front) + "), of which there is none; `" +
                         curve_command(front) + "` makes them. The upper panel shows a power law at its threshold";
@@ -102,7 +102,7 @@ FigureTables fig6c_folder_tables(const std::filesystem::path& data, const Figure
       attention_excess(*of_runs.n_context, {.w = start.w0_mean, .beta = start.beta0_mean}).value_or(0.0);
   FigureTables figure = fig6c_tables_beyond(curves, of_runs, excess);
 
-  const double n_runs = static_cast<double>(at->runs.size());
+  const double n_runs = static_cast<double>(at.size());
   const double first = number_of(figure, "t_min"), last = number_of(figure, "t_max");
   const double factor = std::pow(last / first, 1.0 / kBins);
   const Table& share = figure.table("share");
@@ -113,7 +113,7 @@ FigureTables fig6c_folder_tables(const std::filesystem::path& data, const Figure
   constexpr int kTimeBins = kBins - 3;
   for (int i = 0; i < kTimeBins; ++i) {
     const double from = first * std::pow(factor, i), to = from * factor;
-    const auto n = std::count_if(at->runs.begin(), at->runs.end(), [&](const MeasuredRun* run) {
+    const auto n = std::count_if(at.begin(), at.end(), [&](const MeasuredRun* run) {
       return run->acquired && run->time >= from && run->time < to;
     });
     const double expected = n_runs * (share_at(share, to) - share_at(share, from));
@@ -123,7 +123,7 @@ FigureTables fig6c_folder_tables(const std::filesystem::path& data, const Figure
     add_row(outline, {to, expected});
     add_row(bins, {0.5 * (from + to), to - from, static_cast<double>(n), expected, std::string("acquired")});
   }
-  const double never = n_runs - static_cast<double>(at->n_acquired());
+  const double never = n_runs - static_cast<double>(n_acquired(at));
   const double never_from = first * std::pow(factor, kBins - 2), never_to = last;
   const double never_expected = n_runs * (1.0 - number_of(figure, "p_icl"));
   top = std::max({top, never, never_expected});
@@ -139,9 +139,9 @@ FigureTables fig6c_folder_tables(const std::filesystem::path& data, const Figure
                                                {"never_time", 0.5 * (never_from + never_to)},
                                                {"outcome_top", 1.15 * top},
                                                {"outcome_step", round_step(top / 3.0)}});
-  caption.numbers = {std::to_string(at->n_acquired()) + " of " + std::to_string(at->runs.size()) +
+  caption.numbers = {std::to_string(n_acquired(at)) + " of " + std::to_string(at.size()) +
                          " runs acquired; predicted share: " + format_rounded(number_of(figure, "p_icl"), 3),
-                     "runs that acquired at times outside the axis: " + std::to_string(at->n_acquired() - n_inside)};
+                     "runs that acquired at times outside the axis: " + std::to_string(n_acquired(at) - n_inside)};
   // The lower panel of a figure without runs is another one.
   const std::string other = "Lower panel: share of seeds that have acquired by t. ";
   if (const std::size_t at_other = figure.caption.find(other); at_other != std::string::npos) {
@@ -150,8 +150,8 @@ FigureTables fig6c_folder_tables(const std::filesystem::path& data, const Figure
   figure.caption +=
       "\n" + make_run_caption(
                  "Lower panel",
-                 "Histogram of t_ICL (95 % accuracy) of the training runs at N = " + format_number(at->n_context) +
-                     ", K = " + format_number(*at->n_items) +
+                 "Histogram of t_ICL (95 % accuracy) of the training runs at N = " + format_number(front.n_context) +
+                     ", K = " + format_number(*front.n_items) +
                      " over the same logarithmic time axis; the bar at the right counts the runs that never "
                      "acquired. Outlined: what the starts of the settings give with the curve above.",
                  caption);

@@ -38,12 +38,9 @@ std::vector<Panel> panels_of(const MeasuredRuns& folder) {
         faded.push_back(run);
       }
     }
-    const std::array<std::string_view, 1> free = {decay_key(model)};
-    const std::vector<RunList> series = runs_by_settings(faded, free);
+    const std::vector<RunList> series = groups_of(faded, Vary::attention_decay);
     if (series.empty()) continue;
-    const RunList& largest = *std::max_element(series.begin(), series.end(),
-                                               [](const RunList& a, const RunList& b) { return a.size() < b.size(); });
-    Panel panel{model, runs_by_settings(largest)};
+    Panel panel{model, groups_of(largest_of(series), Vary::nothing)};
     std::stable_sort(panel.settings.begin(), panel.settings.end(),
                      [](const RunList& a, const RunList& b) { return decay_of(*a.front()) < decay_of(*b.front()); });
     while (panel.settings.size() > kMostSettings) {  // thin out, keeping both ends
@@ -212,7 +209,7 @@ FigureTables fig6d_tables(const std::filesystem::path& data, const FigureOptions
   if (panels.size() == 1) figure.numbers.emplace_back("width", 3.4);
   add_log_axis(figure, "icl", drawn_range[0].first, drawn_range[0].second, 1.5);
   add_log_axis(figure, "iwl", drawn_range[1].first, drawn_range[1].second, 1.5);
-  figure.caption = make_run_caption(
+  figure.caption = make_course_caption(
       "fig6d: ICL loss against IWL loss after acquisition (Fig. 6d of the paper)",
       "Points: every measurement after t_ICL of runs that lose in-context learning again, shaded by the decay of "
       "attention; time runs from the upper left to the lower right. Dashed: Eqs. 46 and 47 (Eq. 16) as printed. Solid: "
@@ -224,12 +221,7 @@ FigureTables fig6d_tables(const std::filesystem::path& data, const FigureOptions
                             "course of w and of the MLP's logits that the closed loop predicts for each decay."
                           : " The form for orthogonal items needs memorization curves of the minimal model's "
                             "network and K, which are not there."),
-      {.runs = drawn,
-       .n_left_out = 0,
-       .curves = behind,
-       .no_theory = {},
-       .numbers = numbers,
-       .problems = folder.problems});
+      drawn, behind, numbers, folder);
   return figure;
 }
 

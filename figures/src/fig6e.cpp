@@ -19,10 +19,10 @@ constexpr int kLinePoints = 121;
 bool is_balanced(const MeasuredRun& run) { return run.text("labels").starts_with("balanced"); }
 
 /// The set of runs, equal but for the labels of contexts, that holds both kinds, or else balanced ones.
-RunFamily both_kinds(const std::vector<MeasuredRun>& runs) {
-  const std::vector<RunFamily> families = families_of(runs, {"labels"});
-  const auto has = [](const RunFamily& family, bool balanced) {
-    return std::any_of(family.runs.begin(), family.runs.end(),
+RunList both_kinds(const RunList& runs) {
+  const std::vector<RunList> families = largest_first(groups_of(runs, Vary::size | Vary::labels));
+  const auto has = [](const RunList& family, bool balanced) {
+    return std::any_of(family.begin(), family.end(),
                        [&](const MeasuredRun* run) { return is_balanced(*run) == balanced; });
   };
   auto found =
@@ -45,19 +45,19 @@ FigureTables fig6e_tables(const std::filesystem::path& data, const FigureOptions
                 "expected " + std::string(info.needs) + ", found no runs on balanced contexts; `" +
                     std::string(info.command) + "` makes them");
   }
-  const RunFamily family = both_kinds(found.runs);
-  RunFamily balanced_family, random_family;
-  for (const MeasuredRun* run : family.runs) {
-    if (is_balanced(*run)) balanced_family.runs.push_back(run);
+  const RunList family = both_kinds(all_runs(found.runs));
+  RunList balanced_family, random_family;
+  for (const MeasuredRun* run : family) {
+    if (is_balanced(*run)) balanced_family.push_back(run);
   }
-  const double n_context = drawn_context(cells_of(balanced_family), options.n_context);
+  const double n_context = drawn_context(groups_of(balanced_family, Vary::labels), options.n_context);
   const auto elsewhere = [&](const MeasuredRun* run) {
     return run->n_context < n_context || run->n_context > n_context;
   };
-  for (const MeasuredRun* run : family.runs) {
-    if (!is_balanced(*run) && !elsewhere(run)) random_family.runs.push_back(run);
+  for (const MeasuredRun* run : family) {
+    if (!is_balanced(*run) && !elsewhere(run)) random_family.push_back(run);
   }
-  std::erase_if(balanced_family.runs, elsewhere);
+  std::erase_if(balanced_family, elsewhere);
 
   RunCaption caption{.runs = {},
                      .n_left_out = found.runs.size(),
@@ -69,33 +69,33 @@ FigureTables fig6e_tables(const std::filesystem::path& data, const FigureOptions
                .columns = {"contexts", "n_items", "share", "share_low", "share_high", "n_runs", "n_acquired"},
                .rows = {}};
   double k_low = HUGE_VAL, k_high = 0.0;
-  for (const RunFamily* kind : {&random_family, &balanced_family}) {
+  for (const RunList* kind : {&random_family, &balanced_family}) {
     const char* label = kind == &random_family ? "random" : "balanced";
-    if (kind->runs.empty()) {  // so that the blocks keep their numbers
+    if (kind->empty()) {  // so that the blocks keep their numbers
       add_row(shares, {std::string(label), Cell(), Cell(), Cell(), Cell(), 0.0, 0.0}, 2);
       continue;
     }
     bool first = true;
-    for (const RunCell& at : cells_of(*kind)) {
-      const Estimate share = fit::binomial_share(at.n_acquired(), at.runs.size(), fit::ShareInterval::clopper_pearson);
+    for (const RunList& at : groups_of(*kind, Vary::labels)) {
+      const double n_items = *at.front()->n_items;
+      const Estimate share = fit::binomial_share(n_acquired(at), at.size(), fit::ShareInterval::clopper_pearson);
       add_row(shares,
-              {std::string(label), *at.n_items, cell(share.value), cell(share.low), cell(share.high),
-               static_cast<double>(at.runs.size()), static_cast<double>(at.n_acquired())},
+              {std::string(label), n_items, cell(share.value), cell(share.low), cell(share.high),
+               static_cast<double>(at.size()), static_cast<double>(n_acquired(at))},
               first ? 2 : 0);
       first = false;
-      k_low = std::min(k_low, *at.n_items);
-      k_high = std::max(k_high, *at.n_items);
-      caption.numbers.push_back(std::string(label) + " contexts, K = " + format_number(*at.n_items) + ": " +
-                                std::to_string(at.n_acquired()) + " of " + std::to_string(at.runs.size()) +
-                                " acquired, " + format_rounded(*share.value, 2) + " (" +
-                                format_rounded(share.low.value_or(0.0), 2) + " to " +
-                                format_rounded(share.high.value_or(1.0), 2) + ", Clopper-Pearson 95 %)");
+      k_low = std::min(k_low, n_items);
+      k_high = std::max(k_high, n_items);
+      caption.numbers.push_back(std::string(label) + " contexts, K = " + format_number(n_items) + ": " +
+                                std::to_string(n_acquired(at)) + " of " + std::to_string(at.size()) + " acquired, " +
+                                format_rounded(*share.value, 2) + " (" + format_rounded(share.low.value_or(0.0), 2) +
+                                " to " + format_rounded(share.high.value_or(1.0), 2) + ", Clopper-Pearson 95 %)");
     }
-    caption.runs.insert(caption.runs.end(), kind->runs.begin(), kind->runs.end());
+    caption.runs.insert(caption.runs.end(), kind->begin(), kind->end());
   }
   caption.n_left_out -= caption.runs.size();
 
-  const MeasuredRun& front = balanced_family.front();
+  const MeasuredRun& front = *balanced_family.front();
   const std::vector<MeasuredCurve> curves =
       curves_like(data, front, options.skip_bad_files ? &caption.problems : nullptr);
   const NetworkTheory balanced_theory(curves, front);
@@ -112,9 +112,9 @@ FigureTables fig6e_tables(const std::filesystem::path& data, const FigureOptions
     caption.curves = curves;
     const double n_theory = theory_context(front, n_context);
     const std::vector<double> balanced = balanced_theory.balanced_thresholds(n_theory);
-    const std::vector<double> random = random_family.runs.empty()
+    const std::vector<double> random = random_family.empty()
                                            ? std::vector<double>{}
-                                           : NetworkTheory(curves, random_family.front()).thresholds(n_theory);
+                                           : NetworkTheory(curves, *random_family.front()).thresholds(n_theory);
     has_random_line = !random.empty();
     for (int i = 0; i < kLinePoints; ++i) {
       const double k = low * std::pow(high / low, static_cast<double>(i) / (kLinePoints - 1));
@@ -146,7 +146,7 @@ FigureTables fig6e_tables(const std::filesystem::path& data, const FigureOptions
   FigureTables figure;
   figure.numbers = {{"n_context", n_context},
                     {"has_theory", has_theory ? 1.0 : 0.0},
-                    {"has_random", random_family.runs.empty() ? 0.0 : 1.0},
+                    {"has_random", random_family.empty() ? 0.0 : 1.0},
                     {"has_random_line", has_random_line ? 1.0 : 0.0}};
   figure.texts.emplace_back("run_label", model_label(front.model));
   figure.tables = {std::move(shares), std::move(lines)};

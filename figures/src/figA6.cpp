@@ -164,7 +164,7 @@ FigureTables figA6_tables(const std::filesystem::path& data, const FigureOptions
   add_log_axis(figure, "i", low, high, 1.6);
   const bool has_theory = !lines.rows.empty();
   figure.tables = {std::move(runs), std::move(lines)};
-  figure.caption = make_run_caption(
+  figure.caption = make_course_caption(
       "figA6: when in-context learning fades, against the decay of attention (Fig. A.6 of the paper)",
       "Circles: SGD steps until the ICL accuracy falls to 90 % after it was 99 % or more. Plus signs, at the end of "
       "the "
@@ -177,12 +177,7 @@ FigureTables figA6_tables(const std::filesystem::path& data, const FigureOptions
                     "curves; dotted: w = 1. Beyond the vertical line theory has no acquisition."
                   : " No line of theory: it needs memorization curves of the minimal model's network and K, and a "
                     "decay of w alone."),
-      {.runs = drawn,
-       .n_left_out = 0,
-       .curves = behind,
-       .no_theory = {},
-       .numbers = numbers,
-       .problems = folder.problems});
+      drawn, behind, numbers, folder);
   return figure;
 }
 

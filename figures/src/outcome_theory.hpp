@@ -17,7 +17,8 @@
 // What the theory says about the outcomes of training runs, from their settings and the curves of their network alone.
 namespace iclk::figures {
 
-/// Start values over seeds as the run's settings say them; 0 for a transformer, whose attention starts at random weights.
+/// Start values over seeds as the run's settings say them; 0 for a transformer, whose attention starts at random
+/// weights.
 theory::StartDistribution starts_of(const MeasuredRun& run);
 
 /// Starts spread evenly over the distribution (Hammersley points), one where nothing is spread.
@@ -29,11 +30,11 @@ double theory_context(const MeasuredRun& run, double n_context);
 /// Why the theory has nothing to say about runs of these settings; empty where it has.
 std::string untreated(const MeasuredRun& run);
 
-/// Time at which 95 % of novel items are answered with the exact loss of N, D and weight decay of the run and an MLP that
-/// does not memorize: K infinite. Empty where it does not happen.
+/// Time at which 95 % of novel items are answered with the exact loss of N, D and weight decay of the run and an MLP
+/// that does not memorize: K infinite. Empty where it does not happen.
 ///
-/// With finite K what the MLP answers on novel items, which the theory takes as nothing, delays 95 % accuracy, measured by
-/// a tenth; half of the attention on the copy does not depend on it (time_to_attention).
+/// With finite K what the MLP answers on novel items, which the theory takes as nothing, delays 95 % accuracy, measured
+/// by a tenth; half of the attention on the copy does not depend on it (time_to_attention).
 std::optional<double> time_to_accuracy(const MeasuredRun& run, double n_context, theory::FlowState start);
 
 /// The same for every one of spread_starts, rising; infinite where it does not happen. K infinite.
@@ -44,12 +45,12 @@ std::optional<double> time_to_attention(const MeasuredRun& run, double n_context
                                         const MeasuredCurve& curve);
 
 /// I_K that half of the attention on the copy needs with the exact loss beyond the blow-up of Eqs. 7-8, for an MLP that
-/// does not memorize, with orthogonal items that never repeat, as `iclk predict` has it. Empty for a start that has it, or
-/// never gets it.
+/// does not memorize, with orthogonal items that never repeat, as `iclk predict` has it. Empty for a start that has it,
+/// or never gets it.
 std::optional<double> attention_excess(double n_context, theory::FlowState start);
 
-/// Whether half of the attention was on the copy at some time of the run. Empty for transformers, and where a table does
-/// not say it.
+/// Whether half of the attention was on the copy at some time of the run. Empty for transformers, and where a table
+/// does not say it.
 std::optional<bool> attention_acquired(const MeasuredRun& run);
 
 /// Outcomes by attention of runs with finite K; empty unless attention_acquired is known of every run.
@@ -75,8 +76,8 @@ class NetworkTheory {
   /// K* of the mean start. Empty where the curves do not reach it.
   Estimate k_star(ThresholdLevel level, double n_context) const;
 
-  /// K* of every one of spread_starts at the level `exact_loss`, rising: 0 where all measured K acquire, infinite where none
-  /// does.
+  /// K* of every one of spread_starts at the level `exact_loss`, rising: 0 where all measured K acquire, infinite where
+  /// none does.
   std::vector<double> thresholds(double n_context) const;
 
   /// Thresholds on balanced contexts: infinite for starts in the basin without in-context learning.
@@ -93,18 +94,18 @@ class NetworkTheory {
   std::size_t n_levels_ = 0;
 };
 
-/// The threshold of attention with two corrections that I_K alone does not hold: attention slows memorization before it is
-/// acquired (closed loop), and contexts hold further copies of the target, K being finite.
+/// The threshold of attention with two corrections that I_K alone does not hold: attention slows memorization before it
+/// is acquired (closed loop), and contexts hold further copies of the target, K being finite.
 ///
-/// Along every curve the exact loss is integrated for one N after the other; the largest N with half of the attention on
-/// the copy before training ends is where K of this curve is the threshold. K* is read from the means of ln N over the
-/// seeds of each K, with straight lines in ln K and ln N between them; its interval is two standard errors, from the
-/// scatter over seeds. Labels of the items fall as the run's item_labels say. Overlap of items is left out: at D = 63 it
-/// moves K* by at most 3 %.
+/// Along every curve the exact loss is integrated for one N after the other; the largest N with half of the attention
+/// on the copy before training ends is where K of this curve is the threshold. K* is read from the means of ln N over
+/// the seeds of each K, with straight lines in ln K and ln N between them; its interval is two standard errors, from
+/// the scatter over seeds. Labels of the items fall as the run's item_labels say. Overlap of items is left out: at D =
+/// 63 it moves K* by at most 3 %.
 class ClosedLoopThreshold {
  public:
-  /// runs: at least one, all of one network and start. Their settings say how long is trained at each N; where they do not,
-  /// the flow follows each curve to its end.
+  /// runs: at least one, all of one network and start. Their settings say how long is trained at each N; where they do
+  /// not, the flow follows each curve to its end.
   ClosedLoopThreshold(std::span<const MeasuredCurve> curves, std::span<const MeasuredRun* const> runs);
 
   /// K*, by N as the theory counts it. Empty beyond the N that the curves reach.

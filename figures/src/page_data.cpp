@@ -1,5 +1,4 @@
 #include <cmath>
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -60,11 +59,11 @@ std::string network_row(const CurveSet& set) {
                            cell_of("curves", std::to_string(set.curves.size()), true));
 }
 
-std::string setup_row(const Setup& setup) {
+std::string setup_row(const RunList& setup) {
   std::set<double> items, contexts, seeds;
   bool infinite = false;
   std::size_t n_acquired = 0, n_trajectories = 0;
-  for (const MeasuredRun* run : setup.runs) {
+  for (const MeasuredRun* run : setup) {
     if (run->n_items)
       items.insert(*run->n_items);
     else
@@ -74,11 +73,11 @@ std::string setup_row(const Setup& setup) {
     n_acquired += run->acquired ? 1 : 0;
     n_trajectories += run->trajectory.n_rows() > 0 ? 1 : 0;
   }
-  return element("tr", cell_of("model", typeset(setup.label()) +
-                                            (setup.full_scale() ? "" : " <span class=\"tag\">reduced scale</span>")) +
+  return element("tr", cell_of("model", typeset(setup_label(setup)) +
+                                            (is_full_scale(setup) ? "" : " <span class=\"tag\">reduced scale</span>")) +
                            cell_of("N", listed(contexts)) + cell_of("K", listed(items, infinite)) +
                            cell_of("seeds", std::to_string(seeds.size()), true) +
-                           cell_of("runs", std::to_string(setup.runs.size()), true) +
+                           cell_of("runs", std::to_string(setup.size()), true) +
                            cell_of("acquired ICL", std::to_string(n_acquired), true) +
                            cell_of("with measurements", std::to_string(n_trajectories), true));
 }
@@ -132,8 +131,8 @@ std::string data_part(const Results& results) {
   }
   if (!results.runs.empty()) {
     std::string rows;
-    for (const Setup& setup : setups_of(results.runs, [](const MeasuredRun&) { return true; },
-                                        {"lambda_w", "lambda_beta", "attention_decay"})) {
+    for (const RunList& setup : setups_of(
+             results, [](const MeasuredRun&) { return true; }, Vary::size | Vary::attention_decay | Vary::beta_decay)) {
       rows += setup_row(setup);
     }
     text +=

@@ -249,15 +249,13 @@ std::optional<double> exact_loss_excess(double n_context, const theory::StartDis
 Table outcome_table(const RunList& runs) {
   Table table{
       .part = "runs", .columns = {"n_context", "n_items", "n_runs", "n_acquired", "share", "shade"}, .rows = {}};
-  constexpr std::array<std::string_view, 2> free = {"iterations", "test_sequences"};
-  for (const RunList& list : runs_by_settings(runs, free)) {
-    const auto n_acquired = static_cast<double>(
-        std::count_if(list.begin(), list.end(), [](const MeasuredRun* run) { return run->acquired; }));
-    const double share = n_acquired / static_cast<double>(list.size());
+  for (const RunList& list : groups_of(runs, Vary::nothing)) {
+    const auto acquired = static_cast<double>(n_acquired(list));
+    const double share = acquired / static_cast<double>(list.size());
     // The shade of the diagram at this share: how many of its steps lie below.
     const auto shade = std::count_if(kShares.begin(), kShares.end(), [&](int step) { return step <= 100.0 * share; });
-    add_row(table, {list.front()->n_context, *list.front()->n_items, static_cast<double>(list.size()), n_acquired,
-                    share, static_cast<double>(shade)});
+    add_row(table, {list.front()->n_context, *list.front()->n_items, static_cast<double>(list.size()), acquired, share,
+                    static_cast<double>(shade)});
   }
   return table;
 }
@@ -386,10 +384,9 @@ FigureTables phase_of_runs_tables(const std::filesystem::path& data, const Figur
   for (const MeasuredRun* run : runs_of_model(folder, "minimal")) {
     if (run->n_items && has_random_labels(*run)) candidates.push_back(run);
   }
-  constexpr std::array<std::string_view, 2> free = {"items", "context"};
-  std::vector<RunList> series = runs_by_settings(candidates, free);
+  std::vector<RunList> series = groups_of(candidates, Vary::size);
   std::stable_sort(series.begin(), series.end(), [](const RunList& a, const RunList& b) {
-    const auto rank = [](const RunList& runs) { return std::pair(runs_by_settings(runs).size(), runs.size()); };
+    const auto rank = [](const RunList& runs) { return std::pair(groups_of(runs, Vary::nothing).size(), runs.size()); };
     return rank(a) > rank(b);
   });
   for (const RunList& runs : series) {

@@ -1,7 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <set>
 #include <string>
 
 #include "figure_parts.hpp"

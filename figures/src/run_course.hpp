@@ -29,8 +29,8 @@ struct NetworkCurves {
 /// Whether all runs have one start, so that one course is that of all.
 bool have_one_start(const RunList& runs);
 
-/// Of lists of runs that differ in settings besides N and K, the one to draw over time: the least decay, one start, most acquired runs
-/// whose course theory can draw (K infinite, or curves of their network and K), most acquired runs.
+/// Of lists of runs that differ in settings besides N and K, the one to draw over time: the least decay, one start,
+/// most acquired runs whose course theory can draw (K infinite, or curves of their network and K), most acquired runs.
 RunList series_to_draw(const std::vector<RunList>& series, const std::filesystem::path& data,
                        const FigureOptions& options, MeasuredRuns& folder);
 

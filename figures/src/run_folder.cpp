@@ -207,8 +207,8 @@ std::vector<MeasuredRun> read_run_table(const fs::path& file) {
   return runs;
 }
 
-/// The MLP of a transformer sees normalized tokens, that of the minimal model the items themselves. Where curves of both
-/// kinds are there, a transformer's are the former; the minimal model's are never.
+/// The MLP of a transformer sees normalized tokens, that of the minimal model the items themselves. Where curves of
+/// both kinds are there, a transformer's are the former; the minimal model's are never.
 void prefer_input_of(const MeasuredRun& run, std::vector<MeasuredCurve>& curves) {
   const auto is_token = [](const MeasuredCurve& curve) {
     const std::string* input = curve.info.find("input");

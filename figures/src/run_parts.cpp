@@ -13,25 +13,9 @@
 namespace iclk::figures {
 namespace {
 
-/// Settings that make two runs comparable when they are equal.
-constexpr std::array<std::string_view, 25> kSettings = {
-    "model",    "count_target",    "attend_self",     "labels", "item_labels", "item_set", "target_rule",
-    "zipf",     "copy_share",      "copies",          "dim",    "hidden",      "batch",    "lr",
-    "lambda_w", "weight_decay",    "lambda_beta",     "beta0",  "beta0_sd",    "w0",       "w0_sd",
-    "readout",  "attention_decay", "decay_layernorm", "input"};
-
 /// The paper's size.
 constexpr std::array<std::pair<std::string_view, double>, 4> kFullScale = {
     {{"hidden", 512.0}, {"dim", 63.0}, {"batch", 128.0}, {"lr", 0.01}}};
-
-std::string family_key(const MeasuredRun& run, const std::vector<std::string_view>& together) {
-  std::string key;
-  for (const std::string_view setting : kSettings) {
-    if (std::find(together.begin(), together.end(), setting) == together.end()) key += std::string(run.text(setting));
-    key += '\n';
-  }
-  return key;
-}
 
 std::string joined(const std::vector<std::string>& words, const std::string& separator) {
   std::string text;
@@ -39,7 +23,7 @@ std::string joined(const std::vector<std::string>& words, const std::string& sep
   return text;
 }
 
-std::string runs_text(const std::vector<const MeasuredRun*>& runs) {
+std::string runs_text(const RunList& runs) {
   std::map<std::string, std::map<double, std::map<double, std::size_t>>> counts;  // model, N, K (infinite last)
   for (const MeasuredRun* run : runs) ++counts[run->model][run->n_context][run->n_items.value_or(HUGE_VAL)];
   std::vector<std::string> lines;
@@ -58,7 +42,7 @@ std::string runs_text(const std::vector<const MeasuredRun*>& runs) {
 }
 
 /// Values that a setting has among the runs, in order of appearance.
-std::vector<std::string> values_of(const std::vector<const MeasuredRun*>& runs, std::string_view setting) {
+std::vector<std::string> values_of(const RunList& runs, std::string_view setting) {
   std::vector<std::string> values;
   for (const MeasuredRun* run : runs) {
     const std::string value(run->text(setting));
@@ -67,7 +51,7 @@ std::vector<std::string> values_of(const std::vector<const MeasuredRun*>& runs, 
   return values;
 }
 
-std::string scale_text(const std::vector<const MeasuredRun*>& runs) {
+std::string scale_text(const RunList& runs) {
   std::vector<std::string> differences;
   bool stated = true;
   for (const auto& [setting, full] : kFullScale) {
@@ -86,11 +70,12 @@ std::string scale_text(const std::vector<const MeasuredRun*>& runs) {
   return stated ? "full, as in the paper: hidden 512, dim 63, batch 128, lr 0.01" : "not stated by the files";
 }
 
-std::string settings_text(const std::vector<const MeasuredRun*>& runs) {
+std::string settings_text(const RunList& runs) {
   std::vector<std::string> words;
-  for (const std::string_view setting : kSettings) {
-    const std::vector<std::string> values = values_of(runs, setting);
-    if (!values.empty() && setting != "model") words.push_back(std::string(setting) + " " + joined(values, " | "));
+  for (const RunSetting& setting : run_settings()) {
+    if (setting.key == "model" || setting.kind == Vary::size) continue;  // the line Runs has said these
+    const std::vector<std::string> values = values_of(runs, setting.key);
+    if (!values.empty()) words.push_back(std::string(setting.key) + " " + joined(values, " | "));
   }
   return words.empty() ? "the files state none" : joined(words, "; ");
 }
@@ -120,63 +105,11 @@ bool has_random_labels(const MeasuredRun& run) noexcept {
   return run.text("labels").empty() || run.text("labels") == "random";
 }
 
-std::vector<RunFamily> families_of(std::span<const MeasuredRun> runs, const std::vector<std::string_view>& together) {
-  std::vector<RunFamily> families;
-  std::map<std::string, std::size_t> place;
-  for (const MeasuredRun& run : runs) {
-    const auto [entry, is_new] = place.try_emplace(family_key(run, together), families.size());
-    if (is_new) families.emplace_back();
-    families[entry->second].runs.push_back(&run);
-  }
-  std::stable_sort(families.begin(), families.end(),
-                   [](const RunFamily& a, const RunFamily& b) { return a.runs.size() > b.runs.size(); });
-  return families;
-}
-
-std::vector<RunFamily> largest_by_model(std::span<const MeasuredRun> runs) {
-  std::vector<RunFamily> largest;
-  const std::vector<RunFamily> families = families_of(runs);
-  for (const std::string_view model : {"minimal", "one-layer", "two-layer"}) {
-    const auto found =
-        std::find_if(families.begin(), families.end(), [&](const auto& f) { return f.model() == model; });
-    if (found != families.end()) largest.push_back(*found);
-  }
-  return largest;
-}
-
-std::size_t RunCell::n_acquired() const {
-  return static_cast<std::size_t>(
-      std::count_if(runs.begin(), runs.end(), [](const MeasuredRun* run) { return run->acquired; }));
-}
-
-std::vector<RunCell> cells_of(const RunFamily& family) {
-  std::vector<RunCell> cells;
-  const auto same = [](double a, double b) { return !(a < b) && !(b < a); };
-  for (const MeasuredRun* run : family.runs) {  // sorted by N, then K
-    const bool joins = !cells.empty() && same(cells.back().n_context, run->n_context) &&
-                       same(cells.back().n_items.value_or(HUGE_VAL), run->n_items.value_or(HUGE_VAL));
-    if (!joins) cells.push_back({run->n_context, run->n_items, {}});
-    cells.back().runs.push_back(run);
-  }
-  return cells;
-}
-
-double drawn_context(const std::vector<RunCell>& cells, const std::optional<double>& preferred) {
-  std::map<double, std::size_t> n_levels;
-  for (const RunCell& cell : cells) ++n_levels[cell.n_context];
-  if (preferred && n_levels.contains(*preferred)) return *preferred;
-  return std::max_element(n_levels.begin(), n_levels.end(),
-                          [](const auto& a, const auto& b) {
-                            return a.second < b.second || (a.second == b.second && a.first < b.first);
-                          })
-      ->first;
-}
-
-std::vector<double> theory_contexts(const std::vector<RunCell>& cells) {
+std::vector<double> theory_contexts(const std::vector<RunList>& places) {
   constexpr int kPoints = 9;
   double low = HUGE_VAL, high = 0.0;
   std::set<double> contexts;
-  for (const RunCell& cell : cells) contexts.insert(std::max(3.0, cell.n_context));
+  for (const RunList& runs : places) contexts.insert(std::max(3.0, runs.front()->n_context));
   low = *contexts.begin();
   high = *contexts.rbegin();
   const auto n_odd = std::count_if(contexts.begin(), contexts.end(), [](double n) { return std::fmod(n, 2.0) > 0.5; });

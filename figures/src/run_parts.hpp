@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <functional>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,12 +9,13 @@
 
 #include "iclk/figures/figure_tables.hpp"
 #include "iclk/figures/run_folder.hpp"
+#include "run_groups.hpp"
 
 // Pieces that the figures of training runs share.
 namespace iclk::figures {
 
-/// The runs that figure `id` draws: those of the folder that `wanted` takes. Throws Error naming what is missing and the
-/// command that makes it when there is none.
+/// The runs that figure `id` draws: those of the folder that `wanted` takes. Throws Error naming what is missing and
+/// the command that makes it when there is none.
 MeasuredRuns drawn_runs(std::string_view id, const std::filesystem::path& data, const FigureOptions& options,
                         bool trajectories, const std::function<bool(const MeasuredRun&)>& wanted);
 
@@ -25,37 +25,9 @@ Cell seed_cell(const MeasuredRun& run);
 /// Whether the labels of a context fall as they may; balanced ones do not.
 bool has_random_labels(const MeasuredRun& run) noexcept;
 
-/// Runs that agree in every setting but K, N, seed, and how long and how often they were looked at.
-struct RunFamily {
-  std::vector<const MeasuredRun*> runs;  ///< in the order of read_run_folder, at least one
-
-  const MeasuredRun& front() const { return *runs.front(); }
-  const std::string& model() const { return runs.front()->model; }
-};
-
-/// Families, those with the most runs first; `together` names further settings that do not keep runs apart.
-std::vector<RunFamily> families_of(std::span<const MeasuredRun> runs,
-                                   const std::vector<std::string_view>& together = {});
-
-/// The largest family of each model, in the order minimal, one-layer, two-layer.
-std::vector<RunFamily> largest_by_model(std::span<const MeasuredRun> runs);
-
-/// Runs of one N and K, in the order of N and K (infinite last).
-struct RunCell {
-  double n_context = 0.0;
-  std::optional<double> n_items;  ///< empty: infinite
-  std::vector<const MeasuredRun*> runs;
-
-  std::size_t n_acquired() const;
-};
-std::vector<RunCell> cells_of(const RunFamily& family);
-
-/// N of the cells: `preferred` if it is there, else the N with the most different K, the larger of equals.
-double drawn_context(const std::vector<RunCell>& cells, const std::optional<double>& preferred);
-
-/// Whole numbers spread evenly in ln N from low to high, all odd or all even as most of the contexts of the cells are:
+/// Whole numbers spread evenly in ln N from low to high, all odd or all even as most of the contexts of the groups are:
 /// ties among an even number of other labels make 95 % accuracy come a little earlier or later in turn.
-std::vector<double> theory_contexts(const std::vector<RunCell>& cells);
+std::vector<double> theory_contexts(const std::vector<RunList>& places);
 
 /// Factor above the data [low, high] on a logarithmic axis that leaves `share` of it to a legend.
 double legend_room(double low, double high, double share);
@@ -68,7 +40,7 @@ std::string model_label(std::string_view model);
 
 /// What the caption of a figure of runs says besides its title and text.
 struct RunCaption {
-  std::vector<const MeasuredRun*> runs;   ///< those that are drawn
+  RunList runs;                           ///< those that are drawn
   std::size_t n_left_out = 0;             ///< runs of the folder that the figure could draw but for other settings
   std::span<const MeasuredCurve> curves;  ///< behind the theory's lines
   std::string no_theory;                  ///< why a line of theory is missing; empty where none is

@@ -12,22 +12,11 @@
 #include "iclk/figures/run_folder.hpp"
 #include "run_parts.hpp"
 
-// Which runs of a folder belong together: what the figures of trajectories draw.
+// Pieces that the figures of trajectories share.
 namespace iclk::figures {
 
-using RunList = std::vector<const MeasuredRun*>;
-
-/// Runs as the folder holds them, and what they belong to.
+/// Runs of a model, as the folder holds them.
 RunList runs_of_model(const MeasuredRuns& folder, std::string_view model);
-
-/// Runs in lists of equal settings, in the order of their first run. Seeds, how long a run went on and how often it was
-/// measured never count; neither do the settings named in `free`.
-std::vector<RunList> runs_by_settings(const RunList& runs, std::span<const std::string_view> free = {});
-
-/// The setting that makes attention decay: "lambda_w" in the minimal model, "attention_decay" in transformers.
-std::string_view decay_key(std::string_view model) noexcept;
-/// Its value [1/time], zero where the run does not have it.
-double decay_of(const MeasuredRun& run) noexcept;
 
 /// Whether the run has measurements, and all of these columns among them.
 bool has_columns(const MeasuredRun& run, std::span<const std::string_view> columns) noexcept;
@@ -43,6 +32,12 @@ double iterations_at(const MeasuredRun& run, double time);
 
 /// These curves, as a caption takes them.
 std::vector<MeasuredCurve> copies_of(std::span<const MeasuredCurve* const> curves);
+
+/// The caption of a figure of courses: the runs drawn, the curves behind theory's lines, numbers, and the files of the
+/// folder that were left out.
+std::string make_course_caption(std::string_view title, std::string_view text, const RunList& runs,
+                                std::span<const MeasuredCurve> curves, const std::vector<std::string>& numbers,
+                                const MeasuredRuns& folder);
 
 /// Error that a folder lacks something: `DATA: runs: expected ..., found none; `command` makes them`.
 Error missing_runs(const std::filesystem::path& data, const std::string& expected, std::string_view command);

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <tuple>
 
 #include "figure_parts.hpp"
 #include "iclk/core/run_info.hpp"
@@ -85,7 +84,7 @@ std::optional<RunList> chosen_runs(const MeasuredRuns& folder, std::string_view 
   for (const MeasuredRun* run : runs_of_model(folder, model)) {
     if (run->n_items && has_random_labels(*run) && has_columns(*run, kColumns)) candidates.push_back(run);
   }
-  std::vector<RunList> settings = runs_by_settings(candidates);
+  std::vector<RunList> settings = groups_of(candidates, Vary::nothing);
   std::erase_if(settings, [](const RunList& runs) { return n_faded(runs) == 0; });
   if (settings.empty()) return std::nullopt;
   RunList chosen = *std::min_element(settings.begin(), settings.end(), [](const RunList& a, const RunList& b) {
@@ -181,8 +180,7 @@ FigureTables transience_tables(std::string_view model, const std::string& id, co
         (has_theory ? ", theory " + (mark.predicted.value ? format_estimate(mark.predicted) : "none") : std::string()) +
         " SGD steps");
   }
-  const std::vector<MeasuredCurve> behind = copies_of(curves);
-  figure.caption = make_run_caption(
+  figure.caption = make_course_caption(
       id + ": in-context learning is transient (Fig. " + paper_label + " of the paper)",
       "Accuracy on novel items with a copy of the target in the context (ICL) and on training items without one (IWL), "
       "against SGD steps; one line per run. Decay of " +
@@ -198,12 +196,7 @@ FigureTables transience_tables(std::string_view model, const std::string& id, co
                            curve_command(first) + "` makes some."
                      : "No line of theory: it needs the start and the strength of attention as two numbers, which a "
                        "transformer does not have."),
-      {.runs = *chosen,
-       .n_left_out = 0,
-       .curves = behind,
-       .no_theory = {},
-       .numbers = numbers,
-       .problems = folder.problems});
+      *chosen, copies_of(curves), numbers, folder);
   return figure;
 }
 
