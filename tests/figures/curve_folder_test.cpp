@@ -1,4 +1,4 @@
-#include "iclk/core/error.hpp"
+#include "figure_builders.hpp"
 #include "iclk/figures/figure_tables.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
@@ -11,15 +11,6 @@ using figures::read_curve_folder;
 namespace {
 
 constexpr const char* kForeign = "step,c1,c2\n0,0.49,0.51\n100,0.3,0.7\n200,0.1,0.9\n";
-
-std::string message_of(const auto& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 }  // namespace
 

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <set>
 
-#include "iclk/core/error.hpp"
+#include "figure_builders.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 #include "synthetic_curves.hpp"
@@ -15,15 +15,6 @@ using namespace iclk::figures;
 namespace fs = std::filesystem;
 
 namespace {
-
-std::string message_of(const auto& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 std::size_t n_entries(const fs::path& folder) {
   return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));

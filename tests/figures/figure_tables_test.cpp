@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "figure_builders.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/theory/threshold.hpp"
 #include "support/catch.hpp"
@@ -19,13 +20,6 @@ std::vector<MeasuredCurve> curves_of(const std::vector<double>& items, int n_see
   const TemporaryFolder folder;
   write_synthetic_curves(folder.path(), items, n_seeds, law);
   return read_curve_folder(folder.path());
-}
-
-double number_of(const FigureTables& figure, std::string_view name) {
-  for (const auto& [key, value] : figure.numbers) {
-    if (key == name) return value;
-  }
-  return std::nan("");
 }
 
 int n_blocks(const Table& table) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "iclk/core/error.hpp"
+#include "figure_builders.hpp"
 #include "support/catch.hpp"
 #include "support/markup_check.hpp"
 #include "support/temporary_folder.hpp"
@@ -15,15 +15,6 @@ using namespace iclk::test;
 using namespace iclk::figures;
 
 namespace {
-
-std::string message_of(const auto& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 std::string svg_of(const std::string& body) {
   return "<?xml version=\"1.0\"?>\n<svg width=\"544\" viewBox=\"0 0 544 576\"><title>Gnuplot</title>\n<desc>x</desc>" +

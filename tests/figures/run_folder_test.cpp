@@ -1,6 +1,6 @@
 #include "iclk/figures/run_folder.hpp"
 
-#include "iclk/core/error.hpp"
+#include "figure_builders.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 #include "synthetic_curves.hpp"
@@ -10,21 +10,6 @@ using namespace iclk::test;
 using namespace iclk::figures;
 
 namespace {
-
-std::string message_of(const auto& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-std::string replaced(std::string text, std::string_view old, std::string_view with) {
-  const std::size_t at = text.find(old);
-  REQUIRE(at != std::string::npos);
-  return text.replace(at, old.size(), with);
-}
 
 const std::string kSimulation =
     "# iclk-simulation 1\n# program: iclk 0.1.0\n# run: 00000000000000aa\n# model: minimal\n# items: 200\n# context: "

@@ -46,7 +46,8 @@ inline std::string run_table(const std::vector<RunRow>& rows) {
   return text;
 }
 
-/// A simulation file of the minimal model: settings, results, then `rows` of time,icl_accuracy,icl_loss,iwl_loss,c1,c3,w.
+/// A simulation file of the minimal model: settings, results, then `rows` of
+/// time,icl_accuracy,icl_loss,iwl_loss,c1,c3,w.
 inline std::string simulation_file(const std::string& identity, double n_items, double lambda_w, double t_icl,
                                    const std::string& results, const std::string& rows) {
   return "# iclk-simulation 1\n# program: iclk 0.1.0\n# run: " + identity +

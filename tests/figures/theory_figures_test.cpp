@@ -1,7 +1,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "iclk/core/error.hpp"
+#include "figure_builders.hpp"
 #include "iclk/figures/draw_figure.hpp"
 #include "iclk/figures/figure_tables.hpp"
 #include "iclk/theory/acquisition_time.hpp"
@@ -21,13 +21,6 @@ std::vector<MeasuredCurve> curves_of(const std::vector<double>& items, int n_see
   const TemporaryFolder folder;
   write_synthetic_curves(folder.path(), items, n_seeds);
   return read_curve_folder(folder.path());
-}
-
-double number_of(const FigureTables& figure, std::string_view name) {
-  for (const auto& [key, value] : figure.numbers) {
-    if (key == name) return value;
-  }
-  return std::nan("");
 }
 
 /// The row in which `column` is closest to `value`.
