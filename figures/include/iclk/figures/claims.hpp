@@ -88,8 +88,8 @@ std::string rule_text(const Claim& claim);
 
 /// Sets verdict and reason by the stated rule:
 ///
-///     meets    holds if [measured.low, measured.high] and [allowed.low, allowed.high] overlap, else fails; not tested when
-///              the measured interval is open or wider than `widest`
+///     meets    holds if [measured.low, measured.high] and [allowed.low, allowed.high] overlap, else fails; not tested
+///              when the measured interval is open or wider than `widest`
 ///     inside   holds if [measured.low, measured.high] lies in the range, fails if it lies outside, else not tested
 ///
 /// Without a measured value the claim is not tested, and `reason`, where there is one, stays.
@@ -97,8 +97,8 @@ void judge(Claim& claim);
 
 /// Every claim, judged and numbered, in the order of the table.
 ///
-/// Source   Eq. 10, Eq. 11, Eq. 12, Eq. 13, Eq. 16, Eq. 37, Eq. 45, Eq. 46 and Figs. 2 to 6, A.1 to A.8; ours are derived
-///          in docs/theory.md.
+/// Source   Eq. 10, Eq. 11, Eq. 12, Eq. 13, Eq. 16, Eq. 37, Eq. 45, Eq. 46 and Figs. 2 to 6, A.1 to A.8; ours are
+///          derived in docs/theory.md.
 /// Takes    what read_results gives; options: N, beta0, w0 of the claims that are calculations alone.
 /// Returns  at least one entry per claim; a claim that several sets of data test has one for each.
 /// Checked  [eq10] [eq11] [eq12] [eq13] [eq16] [eq37] [eq45] [eq46]

@@ -64,8 +64,8 @@ void validate(const FigureOptions& options);  ///< throws Error naming the bad f
 ///
 /// Takes    data: a folder with `*.curves.csv` files in it or in its subfolder `curves`; if there are none, every
 ///          `*.csv` in these two folders is read as a foreign curve file (tables that a figure wrote are left out).
-///          Or a single curve file. A foreign file that does not say K, where `foreign` does not either, has the K in its
-///          name, as in "mlp_K500_s0.csv".
+///          Or a single curve file. A foreign file that does not say K, where `foreign` does not either, has the K in
+///          its name, as in "mlp_K500_s0.csv".
 /// Throws   Error when the folder is missing or holds no curves, for any file that cannot be read, for a curve
 ///          without K, and when two files hold the same (K, seed); with `problems` such files are left out and named
 ///          there instead, unless nothing is left.
@@ -100,8 +100,8 @@ FigureTables figA3_tables(std::span<const MeasuredCurve> curves, const FigureOpt
 /// Fig. 4: the loss of attention over an untrained MLP against beta and w, with gradient flow on it from three starts,
 /// and the loss along that flow against time: a plateau, then a fall.
 ///
-/// Tables   "" beta, w, loss on a grid; "path" the flow from (w0, beta0 - 1), (w0, beta0), (w0, beta0 + 1), a block each;
-///          "half" where half of the attention is on the copy.
+/// Tables   "" beta, w, loss on a grid; "path" the flow from (w0, beta0 - 1), (w0, beta0), (w0, beta0 + 1), a block
+///          each; "half" where half of the attention is on the copy.
 /// Source   Fig. 4, Eq. 21.
 /// Differs  The paper draws the approximation of Eq. 5; this is the exact loss.
 FigureTables fig4_tables(const FigureOptions& options = {});
@@ -113,8 +113,8 @@ FigureTables fig4_tables(const FigureOptions& options = {});
 ///          that have acquired by t.
 /// Source   Fig. 6c, Eq. 10, Eq. 12.
 /// Differs  The paper's panel is a sketch. The required integral is that of Eqs. 7-8 with the c2 of the curve.
-/// Takes    curves: the one whose I_K(infinity) is closest to what the mean start needs is drawn. Without curves, a power
-///          law of memorization at its threshold.
+/// Takes    curves: the one whose I_K(infinity) is closest to what the mean start needs is drawn. Without curves, a
+///          power law of memorization at its threshold.
 FigureTables fig6c_tables(std::span<const MeasuredCurve> curves, const FigureOptions& options = {});
 
 /// Fig. A.1a: t_ICL against beta0 for an MLP that does not memorize, by every formula and by gradient flow on the exact
@@ -135,11 +135,12 @@ FigureTables figA1b_tables(const FigureOptions& options = {});
 
 /// Phase diagram in N and K: which share of seeds acquires in-context learning. Not in the paper.
 ///
-/// Tables   "" per N the K that 1, 5, 10, 25, 50, 75, 90, 95 and 99 % of the seeds need at most, the threshold of Eq. 13 and
-///          that of the exact loss; "runs" the measured K with the N at which half of the seeds acquire; "probability"
-///          P(in-context learning) at the measured K and at N = 50, 100, 150, 200 and 250.
+/// Tables   "" per N the K that 1, 5, 10, 25, 50, 75, 90, 95 and 99 % of the seeds need at most, the threshold of
+///          Eq. 13 and that of the exact loss; "runs" the measured K with the N at which half of the seeds acquire;
+///          "probability" P(in-context learning) at the measured K and at N = 50, 100, 150, 200 and 250.
 /// Source   Eq. 12, Eq. 13.
-/// Takes    curves: at least two K, whose I_K(infinity) and c2 enter. Without curves, the law I_K(infinity) = 0.4 K^0.7.
+/// Takes    curves: at least two K, whose I_K(infinity) and c2 enter. Without curves, the law I_K(infinity) = 0.4
+///          K^0.7.
 FigureTables phase_tables(std::span<const MeasuredCurve> curves, const FigureOptions& options = {});
 
 }  // namespace iclk::figures

@@ -6,8 +6,8 @@
 
 // Figures of how training runs ended. All take a results folder (read_run_folder), and the lines of theory from the
 // memorization curves of the same network in it (curves_like) and the settings of the runs. Of runs with different
-// settings the largest set of equal ones is drawn, for each model; the caption counts the others. All throw Error for bad
-// files, and naming the command that makes them when the runs they need are missing.
+// settings the largest set of equal ones is drawn, for each model; the caption counts the others. All throw Error for
+// bad files, and naming the command that makes them when the runs they need are missing.
 namespace iclk::figures {
 
 /// Figs. 2b and 2c: accuracy of in-context and of in-weights learning at the end of every run against K, one-layer
@@ -30,7 +30,8 @@ FigureTables fig3a_tables(const std::filesystem::path& data, const FigureOptions
 ///          threshold of the runs' outcomes. Theory gives K* itself, not the exponent only.
 FigureTables fig6a_tables(const std::filesystem::path& data, const FigureOptions& options = {});
 
-/// Fig. 6b: t_ICL of every run with K infinite against N, its median with interval, and the theory of the minimal model.
+/// Fig. 6b: t_ICL of every run with K infinite against N, its median with interval, and the theory of the minimal
+/// model.
 ///
 /// Tables   "" one row per run; "median" per model and N; "fit" power laws through the medians; "theory" t_ICL of the
 ///          exact loss with its 5 and 95 % quantiles over starts, of Eqs. 7-8 and to leading order.
@@ -41,10 +42,10 @@ FigureTables fig6b_tables(const std::filesystem::path& data, const FigureOptions
 /// Fig. A.5: the same of the two-layer transformer.
 FigureTables figA5_tables(const std::filesystem::path& data, const FigureOptions& options = {});
 
-/// Fig. 6c with its lower panel: where the folder holds runs, the histogram of t_ICL at the N and K where most runs of equal
-/// settings stand and some but not all acquire; the upper panel is then drawn for their N, start and network, on the
-/// curve with the K nearest to theirs. Without such runs it is fig6c_tables of the folder's curves, and of none where `data`
-/// is empty.
+/// Fig. 6c with its lower panel: where the folder holds runs, the histogram of t_ICL at the N and K where most runs of
+/// equal settings stand and some but not all acquire; the upper panel is then drawn for their N, start and network, on
+/// the curve with the K nearest to theirs. Without such runs it is fig6c_tables of the folder's curves, and of none
+/// where `data` is empty.
 ///
 /// Tables   those of fig6c_tables; "outcomes" the bins with the measured and the predicted number of runs, the last row
 ///          the runs that never acquire.
@@ -58,7 +59,8 @@ FigureTables fig6c_folder_tables(const std::filesystem::path& data, const Figure
 /// Differs  A run counts when it reaches 95 % accuracy, not when it ends above 75 %. The paper has no prediction.
 FigureTables fig6e_tables(const std::filesystem::path& data, const FigureOptions& options = {});
 
-/// Fig. A.4: histograms of t_ICL with K infinite, a panel for each of at most six N, with the theory's share in each bin.
+/// Fig. A.4: histograms of t_ICL with K infinite, a panel for each of at most six N, with the theory's share in each
+/// bin.
 ///
 /// Tables   "" the bins, a block per N; "median" per N, measured and predicted.
 /// Source   Fig. A.4, Eq. 21.
@@ -72,15 +74,17 @@ FigureTables figA4_tables(const std::filesystem::path& data, const FigureOptions
 /// Source   Eq. 21 over random starts.
 FigureTables survival_tables(const std::filesystem::path& data, const FigureOptions& options = {});
 
-/// Predicted against measured: K* of every N, the median t_ICL of every N with K infinite, and the median time of half of
-/// the attention of every N and finite K between those of the curves.
+/// Predicted against measured: K* of every N, the median t_ICL of every N with K infinite, and the median time of half
+/// of the attention of every N and finite K between those of the curves.
 ///
 /// Tables   "" thresholds and "time" acquisition times, a block for each model; "half" the times at finite K.
 /// Source   Eq. 12, Eq. 21.
-/// Differs  At finite K what the MLP answers on novel items delays 95 % accuracy; half of the attention does not know it.
+/// Differs  At finite K what the MLP answers on novel items delays 95 % accuracy; half of the attention does not know
+///          it.
 FigureTables diagonal_tables(const std::filesystem::path& data, const FigureOptions& options = {});
 
-/// Fig. A.7: ICL accuracy at the end of every run against K, a panel for each of at most six N, with the fitted sigmoid.
+/// Fig. A.7: ICL accuracy at the end of every run against K, a panel for each of at most six N, with the fitted
+/// sigmoid.
 ///
 /// Tables   "" one row per run, a block per N; "sigmoid" the fitted lines; "threshold" K* of the sigmoid and predicted.
 /// Source   Fig. A.7, Eq. 13.

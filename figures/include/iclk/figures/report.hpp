@@ -43,8 +43,8 @@ struct ReportOptions {
 };
 void validate(const ReportOptions& options);  ///< throws Error naming the bad field
 
-/// Judges every claim and draws every figure that the results allow, into the folder `out`/figures. A figure that cannot
-/// be drawn is a gap with its reason and does not stop the others.
+/// Judges every claim and draws every figure that the results allow, into the folder `out`/figures. A figure that
+/// cannot be drawn is a gap with its reason and does not stop the others.
 ///
 /// Throws   Error for bad options, or when the folder cannot be written.
 Report make_report(Results results, const std::filesystem::path& out, const ReportOptions& options = {});
@@ -53,7 +53,8 @@ Report make_report(Results results, const std::filesystem::path& out, const Repo
 std::string report_page(const Report& report);
 
 /// An SVG of gnuplot's as an element of a page: without its own size, title and XML head, and with the names that it
-/// refers to beginning with `id`, so that several do not mix up their symbols. Names that nothing refers to are left out.
+/// refers to beginning with `id`, so that several do not mix up their symbols. Names that nothing refers to are left
+/// out.
 ///
 /// Throws   Error when the text holds no <svg> element or refers to something outside itself.
 std::string inline_svg(std::string_view svg, std::string_view id, std::string_view label);

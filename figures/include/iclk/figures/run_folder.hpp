@@ -63,16 +63,17 @@ struct MeasuredRuns {
 /// table and in a file counts once, with its measurements. Hidden files and folders are passed over. Or a single such
 /// file.
 ///
-/// Throws   Error with file and line: the folder is missing; a file cannot be read, lacks a key or holds a value that is
-///          not one; the same run with different results.
+/// Throws   Error with file and line: the folder is missing; a file cannot be read, lacks a key or holds a value that
+///          is not one; the same run with different results.
 MeasuredRuns read_run_folder(const std::filesystem::path& data, const RunFolderOptions& options = {});
 
-/// Memorization curves below the folder (`*.curves.csv`, at any of the depths above) of the network that this run trains:
-/// hidden, dim, batch, lr, weight_decay and the labels' rule equal where both say them, items drawn with equal frequencies,
-/// raw items for the minimal model, normalized tokens for a transformer if there are such curves. Ordered by K, seed and file name; none where no curve fits.
+/// Memorization curves below the folder (`*.curves.csv`, at any of the depths above) of the network that this run
+/// trains: hidden, dim, batch, lr, weight_decay and the labels' rule equal where both say them, items drawn with equal
+/// frequencies, raw items for the minimal model, normalized tokens for a transformer if there are such curves. Ordered
+/// by K, seed and file name; none where no curve fits.
 ///
-/// Throws   Error as read_curves does and when two files hold the same (K, seed); with `problems` such files are left out
-///          and named there instead.
+/// Throws   Error as read_curves does and when two files hold the same (K, seed); with `problems` such files are left
+///          out and named there instead.
 std::vector<MeasuredCurve> curves_like(const std::filesystem::path& data, const MeasuredRun& run,
                                        std::vector<std::string>* problems = nullptr);
 

@@ -17,8 +17,8 @@ namespace iclk::fit {
 ///
 /// The candidate modal interval starts as the whole range. In each round the greatest convex minorant G and the least
 /// concave majorant L of the empirical distribution are formed on it; where they are furthest apart the next, smaller
-/// interval lies, and what is cut off on its left (right) has to be convex (concave): its distance from G (L) counts. It
-/// ends when G and L are nowhere further apart than that. The value lies between 1/(2n) and 1/4; it does not change
+/// interval lies, and what is cut off on its left (right) has to be convex (concave): its distance from G (L) counts.
+/// It ends when G and L are nowhere further apart than that. The value lies between 1/(2n) and 1/4; it does not change
 /// under shifts and scalings. Equal values are a jump of the distribution, which only the mode may have.
 ///
 /// Source   Hartigan and Hartigan 1985. Minorant and majorant by a stack, O(n) after sorting.
@@ -113,15 +113,15 @@ struct Bimodality {
 /// is normal in logits and has more power when it is; the share of intermediates supposes only the interval.
 ///
 /// The mixture is fitted by expectation and maximisation, with prolonged steps, from nine splits of the sorted values;
-/// its p-value compares the likelihood ratio, which has no chi-squared limit here, with samples drawn from one normal. A
-/// ratio above all others means "not one normal in logits": a skewed single mode does that too, so read it beside the dip
-/// and `separation`. Components narrower than 1/50 of the sample's standard deviation are not allowed: without a bound
-/// the likelihood has no maximum.
+/// its p-value compares the likelihood ratio, which has no chi-squared limit here, with samples drawn from one normal.
+/// A ratio above all others means "not one normal in logits": a skewed single mode does that too, so read it beside the
+/// dip and `separation`. Components narrower than 1/50 of the sample's standard deviation are not allowed: without a
+/// bound the likelihood has no maximum.
 ///
 /// Source   Hartigan and Hartigan 1985 (dip); McLachlan 1987 (bootstrap of the ratio); Hathaway 1985 (bound on widths);
 ///          Varadhan and Roland 2008 (prolonged steps).
-/// Differs  Components of accuracies are normal in logits, not beta: both live on (0, 1) and both can lean on 1, but here
-///          each step of the maximisation is a weighted mean and variance, and exact ones count as half an error.
+/// Differs  Components of accuracies are normal in logits, not beta: both live on (0, 1) and both can lean on 1, but
+///          here each step of the maximisation is a weighted mean and variance, and exact ones count as half an error.
 /// Valid    Independent runs of one N and K. More than 4000 distinct values enter the mixture on a grid of 4000 steps.
 /// Throws   Error for a value that is not finite or, for the logit, not in [0, 1].
 /// Checked  R diptest 0.76-0 and direct maximisation in R; rates of rejection by simulation.

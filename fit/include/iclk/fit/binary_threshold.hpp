@@ -28,8 +28,9 @@ std::string_view name(Link link);
 
 struct ThresholdOptions {
   Link link = Link::probit;
-  /// Limit of the deviance: the square of Student's t with n_runs/2 degrees of freedom instead of chi-squared. Measured:
-  /// at eight K with three seeds intervals of K* from chi-squared cover 91 %, these 93 to 97 % (threshold_coverage_test).
+  /// Limit of the deviance: the square of Student's t with n_runs/2 degrees of freedom instead of chi-squared.
+  /// Measured: at eight K with three seeds intervals of K* from chi-squared cover 91 %, these 93 to 97 %
+  /// (threshold_coverage_test).
   bool small_sample = true;
   bool firth = true;  ///< also the estimates with Jeffreys' prior, up to 1000 runs: beyond, the prior has no weight
   /// More distinct K than this are gathered on a grid of as many steps in ln K.

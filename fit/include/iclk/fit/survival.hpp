@@ -49,8 +49,9 @@ struct SurvivalCurve {
 SurvivalCurve kaplan_meier(std::span<const SurvivalRun> runs, SurvivalInterval interval = SurvivalInterval::log_log);
 
 /// Time by which the share `probability` of the runs has acquired ICL (0.5: the median), with the 95 % interval of
-/// Brookmeyer and Crowley: the times at which the interval of S holds 1 - probability. Where S equals it over a stretch,
-/// the middle of that stretch. Parts that the curve does not reach are empty. Throws Error unless 0 < probability < 1.
+/// Brookmeyer and Crowley: the times at which the interval of S holds 1 - probability. Where S equals it over a
+/// stretch, the middle of that stretch. Parts that the curve does not reach are empty. Throws Error unless 0 <
+/// probability < 1.
 Estimate survival_quantile(const SurvivalCurve& curve, double probability = 0.5);
 
 enum class AcquisitionFamily { lognormal, weibull, inverse_gaussian, theory };
@@ -104,7 +105,8 @@ struct AcquisitionModel {
 /// times sqrt(d/(d - 1)) and with Student t for d - 1, d the number of acquired runs: exact for ln t of a complete
 /// lognormal sample, and needed at 20 runs.
 ///
-/// Of more than 20 000 distinct times, those closer than a thousandth of the interquartile range of ln t count as equal.
+/// Of more than 20 000 distinct times, those closer than a thousandth of the interquartile range of ln t count as
+/// equal.
 ///
 /// Source   Boag 1949 (cured fraction); Self and Liang 1987 (test at the edge).
 /// Valid    One distribution for all runs of the sample; c is told from a slow tail only if the runs are watched for

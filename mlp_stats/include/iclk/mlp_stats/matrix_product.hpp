@@ -39,8 +39,8 @@ class AlignedArray {
 
 enum class Op { plain, transposed };
 
-/// C <- alpha op(A) op(B) + beta C for row-major matrices without gaps, op(A): [m x k], op(B): [k x n], C: [m x n], on the
-/// calling thread. C must not overlap A or B. With oneDNN (floats only) or Eigen.
+/// C <- alpha op(A) op(B) + beta C for row-major matrices without gaps, op(A): [m x k], op(B): [k x n], C: [m x n], on
+/// the calling thread. C must not overlap A or B. With oneDNN (floats only) or Eigen.
 void product(BackendKind kind, Op op_a, Op op_b, std::size_t m, std::size_t n, std::size_t k, float alpha,
              const float* a, const float* b, float beta, float* c);
 

@@ -38,8 +38,8 @@ MlpParameters initial_parameters(MlpShape shape, std::uint64_t seed, std::uint64
 
 enum class InputGradient { not_needed, needed };
 
-/// Floating-point operations of one SGD step: forward, gradients of all weights, gradients of the hidden layers and, where
-/// needed, of the input. Counts only the matrix products, a multiplication and an addition each.
+/// Floating-point operations of one SGD step: forward, gradients of all weights, gradients of the hidden layers and,
+/// where needed, of the input. Counts only the matrix products, a multiplication and an addition each.
 double flops_per_step(MlpShape shape, std::size_t batch,
                       InputGradient input_gradient = InputGradient::not_needed) noexcept;
 

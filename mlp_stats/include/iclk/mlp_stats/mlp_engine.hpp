@@ -34,8 +34,8 @@ struct SgdOptions {
   double weight_decay = 1e-10;  ///< added to the gradient as weight_decay * parameter, biases included
 };
 
-/// The network of mlp.hpp on a batch of rows, without data set and without loss: who uses it fills the inputs, reads the
-/// outputs, fills the gradient of the loss in the outputs, and has the parameters moved:
+/// The network of mlp.hpp on a batch of rows, without data set and without loss: who uses it fills the inputs, reads
+/// the outputs, fills the gradient of the loss in the outputs, and has the parameters moved:
 ///
 ///     engine->inputs() <- ...;  outputs = engine->forward();  engine->d_outputs() <- ...;
 ///     engine->backward_and_update(sgd, d_inputs);
@@ -63,7 +63,8 @@ class MlpEngine {
   virtual std::span<Real> d_outputs() noexcept = 0;
 
   /// parameter <- parameter - lr (d loss / d parameter + weight_decay parameter), once per forward().
-  /// `d_inputs`: [batch x n_features], receives d loss / d inputs at the parameters before the update; empty: not wanted.
+  /// `d_inputs`: [batch x n_features], receives d loss / d inputs at the parameters before the update; empty: not
+  /// wanted.
   virtual void backward_and_update(const SgdOptions& options, std::span<Real> d_inputs) = 0;
 
   /// d loss / d inputs alone, [batch x n_features]; the parameters stay as they are. Once per forward().

@@ -54,9 +54,9 @@ std::filesystem::path curve_file(const std::filesystem::path& folder, const Trai
 /// means) goes on from its last checkpoint `FOLDER/k500_s0.checkpoint`; either way the bytes are those of an
 /// undisturbed run, and no run depends on which others run beside it. The runs expected to last longest start first.
 ///
-/// With backend cuda runs of one shape, learning rate and decay are trained together on the card, and one that has ended
-/// makes room for the next. Equal draws, but the rounding of matrix products may depend on how many are in work: curves
-/// agree as those of two backends do, not to the byte.
+/// With backend cuda runs of one shape, learning rate and decay are trained together on the card, and one that has
+/// ended makes room for the next. Equal draws, but the rounding of matrix products may depend on how many are in work:
+/// curves agree as those of two backends do, not to the byte.
 ///
 /// Returns  one report per run, in the order of `runs`.
 /// Throws   Error for bad options, two runs with one file name, a file there made by other settings, a damaged

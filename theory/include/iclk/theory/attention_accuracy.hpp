@@ -8,8 +8,8 @@ namespace iclk::theory {
 ///
 ///     P(w X + z > 0),   X = (q + S)/(q + N - 1),   q = exp(beta),   ties counted one half
 ///
-/// with S the sum of the other N - 1 labels and z the logit of the MLP on a novel item, normal around zero. Without z it
-/// is P(S > -q) + P(S = -q)/2 for w > 0: 0.540 at beta = 0 and N = 100, by the majority of the context alone. For
+/// with S the sum of the other N - 1 labels and z the logit of the MLP on a novel item, normal around zero. Without z
+/// it is P(S > -q) + P(S = -q)/2 for w > 0: 0.540 at beta = 0 and N = 100, by the majority of the context alone. For
 /// beta = infinity it is novel_accuracy with normal logits.
 ///
 /// Source   Eq. 21 (its X); the accuracy is not in the paper, derived in docs/equations.md.

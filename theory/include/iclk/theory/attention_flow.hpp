@@ -26,15 +26,16 @@ struct LogitHistory {
 };
 void validate(const LogitHistory& history);  ///< throws Error naming the bad entry
 
-/// What the MLP knows, as a function of its own time. Curves and functions give c1 and c2; the full models then take all
-/// logits as equal, phi = ln((1 - c1)/c1) (the homogeneous closure), and c2 is not used.
+/// What the MLP knows, as a function of its own time. Curves and functions give c1 and c2; the full models then take
+/// all logits as equal, phi = ln((1 - c1)/c1) (the homogeneous closure), and c2 is not used.
 using Memorization =
     std::variant<ConstantMemorization, OrderParameterCurves, OrderParameterFunctions, LogitList, LogitHistory>;
 
 struct AttentionFlowOptions {
   double lambda_w = 0.0;     ///< L2 strength on w [1/time]; >= 0
   double lambda_beta = 0.0;  ///< L2 strength on beta [1/time]; >= 0
-  /// Attention that answers correctly slows memorization: the MLP's own time advances by less than time. Full models only.
+  /// Attention that answers correctly slows memorization: the MLP's own time advances by less than time. Full models
+  /// only.
   bool closed_loop = false;
   double rel_tol = 1e-10;                                  ///< local relative error per step; in [1e-14, 1e-2]
   double t_max = std::numeric_limits<double>::infinity();  ///< stop here [time]; > 0
@@ -89,11 +90,12 @@ struct AttentionFlow {
 /// the share of the MLP's gradient that attention leaves. Integrated along the arc length of (ln time, w, beta), by
 /// explicit steps and, where it is stiff, implicit ones (flow after fading, nullcline, traps).
 ///
-/// Source   Eq. 7, Eq. 8 (leading), Eq. 5 (gaussian), Eq. 21 (binomial), Eq. 9 (balanced); the closed loop is derived in
-///          docs/equations.md.
-/// Differs  the paper stops at Eqs. 7-8. At N = 100, beta0 = w0 = 0, phi = 0 half of the attention is reached at 288.628
-///          with the exact loss; Eq. 11 gives 250.663, the blow-up of Eq. 7, Eq. 8 is at 273.644.
-/// Valid    as Landscape; accuracy_95 for w > 0; the closed loop for memorization that is gradient flow of the same loss.
+/// Source   Eq. 7, Eq. 8 (leading), Eq. 5 (gaussian), Eq. 21 (binomial), Eq. 9 (balanced); the closed loop is derived
+///          in docs/equations.md.
+/// Differs  the paper stops at Eqs. 7-8. At N = 100, beta0 = w0 = 0, phi = 0 half of the attention is reached at
+///          288.628 with the exact loss; Eq. 11 gives 250.663, the blow-up of Eq. 7, Eq. 8 is at 273.644.
+/// Valid    as Landscape; accuracy_95 for w > 0; the closed loop for memorization that is gradient flow of the same
+///          loss.
 /// Takes    context: model, N and corrections; start; what the MLP knows; options.
 /// Returns  outcome and markers.
 /// Throws   Error for bad input, and for a closed loop on a leading model, which does not contain it.
@@ -116,8 +118,8 @@ struct AcquisitionTower {
 /// All levels side by side, so that one sees where each approximation fails.
 ///
 /// Source   Eq. 10, Eq. 34, Eq. 7, Eq. 8, Eq. 5, Eq. 21.
-/// Takes    n_context: a whole number in [2, 1e6]; start; what the MLP knows. The options apply to the integrated levels;
-///          lambda_w and lambda_beta to those only, as the closed forms are without decay.
+/// Takes    n_context: a whole number in [2, 1e6]; start; what the MLP knows. The options apply to the integrated
+///          levels; lambda_w and lambda_beta to those only, as the closed forms are without decay.
 /// Throws   Error for bad input, or a closed loop.
 /// Checked  [eq10] [eq34] [eq7] [eq8] [eq5] [eq21]
 AcquisitionTower acquisition_tower(double n_context, FlowState initial, const Memorization& memorization,

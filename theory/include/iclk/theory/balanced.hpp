@@ -62,9 +62,9 @@ struct BalancedAcquisition {
 
 /// Acquisition on balanced contexts.
 ///
-/// With v = w - w_sep and E = H + 1 the flow is ds = lambda'(E/v - v/2) d ln v, where lambda(eta) = exp(-b) as a function
-/// of w_sep = eta. This form is smooth from either side of the saddle and past turning points, so that one quadrature
-/// serves every start; near the separatrix s grows as -ln(w0 - w_sep).
+/// With v = w - w_sep and E = H + 1 the flow is ds = lambda'(E/v - v/2) d ln v, where lambda(eta) = exp(-b) as a
+/// function of w_sep = eta. This form is smooth from either side of the saddle and past turning points, so that one
+/// quadrature serves every start; near the separatrix s grows as -ln(w0 - w_sep).
 ///
 /// Source   Eq. 9; derived in docs/equations.md.
 /// Valid    as Eq. 9: |w| (exp(beta) - 1) << N.
@@ -117,8 +117,9 @@ void validate(const PartialBalanceOptions& options);  ///< throws Error naming t
 ///
 ///     dw/ds = exp(beta) - exp(saddle) - c2 v w,   dbeta/ds = w exp(beta)
 ///
-/// The quadrants right-above and left-below the saddle cannot be left, so the outcome is known as soon as one is entered.
-/// v = 1 is the closed solution of Eqs. 7-8, v = 0 or c2 = 0 the quadrature above; else the flow is integrated.
+/// The quadrants right-above and left-below the saddle cannot be left, so the outcome is known as soon as one is
+/// entered. v = 1 is the closed solution of Eqs. 7-8, v = 0 or c2 = 0 the quadrature above; else the flow is
+/// integrated.
 ///
 /// Source   Eq. 9 mixed with Eq. 6; derived in docs/equations.md.
 /// Differs  for any v > 0 the origin itself flows to in-context learning, for v = 0 it is the saddle.

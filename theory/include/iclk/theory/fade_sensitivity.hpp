@@ -52,9 +52,9 @@ struct CurveFadeSensitivity {
   std::optional<double> w0;
 };
 
-/// Differences of predict_transience, of eighth order, by ln N of fourth order on whole N where the model is binomial. A
-/// curve's interpolant has kinks in its second derivative, which leave a relative error of the order of 1e-5. Empty where
-/// a neighbouring point has no fade time.
+/// Differences of predict_transience, of eighth order, by ln N of fourth order on whole N where the model is binomial.
+/// A curve's interpolant has kinks in its second derivative, which leave a relative error of the order of 1e-5. Empty
+/// where a neighbouring point has no fade time.
 ///
 /// Source   Eq. 7, Eq. 8, Eq. 44.
 /// Throws   Error for bad curves, options or lambda_w <= 0.

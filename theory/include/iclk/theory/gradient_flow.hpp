@@ -71,8 +71,8 @@ struct FlowResult {
 ///
 /// Source   Eq. 7, Eq. 8 (the same as Eq. 31, Eq. 32).
 /// Valid    exp(beta) << N and |w| exp(beta) << N; the blow-up stands for acquisition, which then takes a time of order
-///          ln N more (landscape.hpp has the exact loss). From beta0 < -20 acquisition takes 1e19 and more, where doubles
-///          do not resolve it: outcome not_finite or step_limit; acquisition_integral_exact has no such limit.
+///          ln N more (landscape.hpp has the exact loss). From beta0 < -20 acquisition takes 1e19 and more, where
+///          doubles do not resolve it: outcome not_finite or step_limit; acquisition_integral_exact has no such limit.
 /// Takes    initial state; n_context >= 2; c1 > 0 and c2 in [0, 1].
 /// Returns  how the flow ended, and when.
 /// Throws   Error for bad options, n_context < 2, a start that is not finite, or curves that do not share their times.

@@ -75,13 +75,14 @@ class ContextAverage;
 /// help beta, but not w. A network that has learned the share of each label by its bias is in the same position.
 ///
 /// Finite d: with r = |x|^2 of the target, chi-squared, the copy has the weight exp(beta r) and the others
-/// exp(beta^2 r/(2 d)) on average, with a spread that widens S by another exp(beta^2 r/(2 d)). Near the start the signal
-/// q/N becomes (q/N) exp(beta^2/(2 d)), which the leading models use.
+/// exp(beta^2 r/(2 d)) on average, with a spread that widens S by another exp(beta^2 r/(2 d)). Near the start the
+/// signal q/N becomes (q/N) exp(beta^2/(2 d)), which the leading models use.
 ///
 /// Source   Eq. 4, Eq. 5, Eq. 6, Eq. 9, Eq. 21, Eq. 28; finite K and d are derived in docs/equations.md.
-/// Differs  Eq. 21 is an identity under the symmetry of the two labels, and its weights simplify to those of N - 1 coins;
-///          terms with a probability below 1e-18 of the largest are left out. The integral of Eq. 5 is a trapezoidal sum
-///          whose step follows the distance pi D/(|w| sqrt N) of the nearest singularity, so that it is exact in double.
+/// Differs  Eq. 21 is an identity under the symmetry of the two labels, and its weights simplify to those of N - 1
+///          coins; terms with a probability below 1e-18 of the largest are left out. The integral of Eq. 5 is a
+///          trapezoidal sum whose step follows the distance pi D/(|w| sqrt N) of the nearest singularity, so that it is
+///          exact in double.
 /// Valid    orthonormal items and one copy unless K and d are given; then beta^2 << 2 d ln N.
 /// Throws   Error for bad logits or a bad context model.
 /// Checked  [eq4] [eq5] [eq6] [eq9] [eq21] [eq28]

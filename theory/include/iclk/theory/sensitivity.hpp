@@ -118,8 +118,8 @@ struct InverseAnswer {
 /// Which N, beta0, w0 or lambda_w makes acquisition need a wanted I_K (2 c1 times a wanted t_ICL for constant c1;
 /// prefactor K^nu for a wanted K*)?
 ///
-/// I_K rises with N and lambda_w and falls with beta0 and w0, so that there is one answer or none. N comes out as a real
-/// number. Ranges: N from 2 (or the number of copies), beta0 from -340 to 690, w0 from -1e8 to 1e8, lambda_w >= 0.
+/// I_K rises with N and lambda_w and falls with beta0 and w0, so that there is one answer or none. N comes out as a
+/// real number. Ranges: N from 2 (or the number of copies), beta0 from -340 to 690, w0 from -1e8 to 1e8, lambda_w >= 0.
 ///
 /// Source   Eq. 31, Eq. 32, solved; Eq. 13 is the leading order.
 /// Takes    flow: the field of the unknown is not used; wanted_integral > 0 [time].

@@ -22,8 +22,8 @@ struct AttentionOptions {
 };
 void validate(const AttentionOptions& options);  ///< throws Error naming the field, its value and the rule
 
-/// How far the logit is the sum of what the MLP says of the target and what it says of the attention head's output. With
-/// the MLP's input u = t + v, target t after LayerNorm and output v of the head:
+/// How far the logit is the sum of what the MLP says of the target and what it says of the attention head's output.
+/// With the MLP's input u = t + v, target t after LayerNorm and output v of the head:
 ///
 ///     phi(t + v) = phi(t) + [phi(v) - phi(0)] + residual
 ///

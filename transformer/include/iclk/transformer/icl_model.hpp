@@ -43,8 +43,8 @@ struct NamedArray {
   bool operator==(const NamedArray&) const = default;
 };
 
-/// A model that is trained on sequences. One model uses one thread; what it computes depends on nothing outside. The loss
-/// of a batch is the mean of sp(-y z) over its sequences, y the target's label and z the logit.
+/// A model that is trained on sequences. One model uses one thread; what it computes depends on nothing outside. The
+/// loss of a batch is the mean of sp(-y z) over its sequences, y the target's label and z the logit.
 class IclModel {
  public:
   virtual ~IclModel() = default;

@@ -94,8 +94,8 @@ struct DotBatch {
   std::vector<std::int8_t> labels;  ///< [n_sequences x (n_context + 1)], as in SequenceBatch
 };
 
-/// What a transformer of one layer needs of sequences of fresh items: the targets, and standard normal numbers of which it
-/// makes what it sees of the exemplars.
+/// What a transformer of one layer needs of sequences of fresh items: the targets, and standard normal numbers of which
+/// it makes what it sees of the exemplars.
 struct SketchBatch {
   std::size_t n_sequences = 0;
   std::size_t n_context = 0;
@@ -145,8 +145,8 @@ class IclTask {
   /// Throws   Error when K is infinite: there is nothing in the weights.
   void draw_iwl_test(std::uint64_t index, std::size_t n_sequences, SequenceBatch& batch);
 
-  /// The same laws for K infinite with one normal per exemplar instead of dim: given the target x_t, the dot product with
-  /// another item is exactly N(0, |x_t|^2/dim). Other numbers than draw_training's and draw_icl_test's.
+  /// The same laws for K infinite with one normal per exemplar instead of dim: given the target x_t, the dot product
+  /// with another item is exactly N(0, |x_t|^2/dim). Other numbers than draw_training's and draw_icl_test's.
   /// Throws   Error when K is finite and training is asked for.
   void draw_training(std::uint64_t step, std::size_t n_sequences, DotBatch& batch);
   void draw_icl_test(std::uint64_t index, std::size_t n_sequences, DotBatch& batch);

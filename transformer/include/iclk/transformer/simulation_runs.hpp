@@ -60,12 +60,13 @@ std::filesystem::path failure_file(const std::filesystem::path& folder, const Si
 /// Trains every run of the list, several side by side, each into its own file `FOLDER/<run_name>.simulation.csv`. Files
 /// appear whole or not at all. A result that is already there is kept, a run that was cut off (at any moment, by any
 /// means) goes on from its last checkpoint, one that had failed is tried again; in any case the bytes are those of an
-/// undisturbed run, and no run depends on which others run beside it. A run that fails leaves the others alone. How long
-/// each took goes to `FOLDER/runtimes.csv`, from which the time left is estimated.
+/// undisturbed run, and no run depends on which others run beside it. A run that fails leaves the others alone. How
+/// long each took goes to `FOLDER/runtimes.csv`, from which the time left is estimated.
 ///
-/// With backend cuda runs of one kind (they may differ in K, seed, start, lambda and where they stop) are trained together on
-/// the card, and one that has ended makes room for the next. Equal draws, but the rounding of matrix products may depend on how
-/// many are in work: results agree as those of two backends do, not to the byte. `model` is not asked.
+/// With backend cuda runs of one kind (they may differ in K, seed, start, lambda and where they stop) are trained
+/// together on the card, and one that has ended makes room for the next. Equal draws, but the rounding of matrix
+/// products may depend on how many are in work: results agree as those of two backends do, not to the byte. `model` is
+/// not asked.
 ///
 /// Returns  one report per run, in the order of `runs`.
 /// Throws   Error for bad options, the same run twice, a result or checkpoint there that other settings made, a damaged

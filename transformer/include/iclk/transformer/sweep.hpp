@@ -33,8 +33,8 @@ struct SweepPlan {
   std::size_t n_repeated = 0;           ///< runs that an earlier grid had already; they are not in `runs` again
 };
 
-/// Throws Error `plan.toml:LINE: setting: problem`: not TOML, an unknown key, a wrong type, an empty array or grid, a value
-/// or combination that no run can have.
+/// Throws Error `plan.toml:LINE: setting: problem`: not TOML, an unknown key, a wrong type, an empty array or grid, a
+/// value or combination that no run can have.
 SweepPlan read_sweep_plan(const std::filesystem::path& path);
 
 /// A part of a plan for one of several machines: runs number index - 1, index - 1 + count, ...
@@ -43,8 +43,8 @@ struct Shard {
   std::uint64_t count = 1;
 };
 
-/// Trains the runs of a plan (or of a shard of it) in `folder` as simulate_runs does, and keeps a copy of the plan there as
-/// `plan.toml`. A later plan may add runs, or leave some out: nothing that was finished is done again or lost.
+/// Trains the runs of a plan (or of a shard of it) in `folder` as simulate_runs does, and keeps a copy of the plan
+/// there as `plan.toml`. A later plan may add runs, or leave some out: nothing that was finished is done again or lost.
 std::vector<SimulationReport> run_sweep(const SweepPlan& plan, const std::filesystem::path& folder,
                                         const SimulationRunsOptions& options = {}, const Shard& shard = {});
 
@@ -64,8 +64,8 @@ struct SweepStatus {
   std::size_t n_unplanned = 0;  ///< results in the folder that the plan does not ask for
   std::vector<SweepFailure> failures;
 
-  /// Seconds on one core for all that is not finished: each run at the mean of the finished ones that differ in the seed
-  /// alone, or in the seed and K, or of all. Empty before any has finished.
+  /// Seconds on one core for all that is not finished: each run at the mean of the finished ones that differ in the
+  /// seed alone, or in the seed and K, or of all. Empty before any has finished.
   std::optional<double> seconds_left;
 };
 
