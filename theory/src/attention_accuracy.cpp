@@ -1,5 +1,6 @@
 #include "iclk/theory/attention_accuracy.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -52,6 +53,23 @@ double attention_accuracy(double n_context, FlowState state, double novel_sd) {
     total += weight;
   }
   return sum / total;
+}
+
+double balanced_attention_accuracy(double n_context, FlowState state, double novel_sd, std::optional<double> item_dim,
+                                   BalancedCount count) {
+  require(n_context >= 2.0 && std::isfinite(n_context), "context", "a number, at least 2", n_context);
+  require_finite("w", state.w);
+  require_finite("beta", state.beta);
+  require(novel_sd >= 0.0 && std::isfinite(novel_sd), "novel_sd", "a number that is not negative", novel_sd);
+  if (item_dim) require(*item_dim >= 1.0 && std::isfinite(*item_dim), "item_dim", "a number, at least 1", *item_dim);
+  const double log_m = item_dim ? state.beta * state.beta / (2.0 * *item_dim) : 0.0;
+  // Everything in units of the largest term, so that no exponential overflows.
+  const double largest = std::max({state.beta, 2.0 * log_m, 0.0});
+  const double q = std::exp(state.beta - largest), m = std::exp(log_m - largest);
+  const double total = q + (n_context - 1.0) * m;
+  const double overlap = std::exp(2.0 * log_m - largest) * std::sqrt(-(n_context - 1.0) * std::expm1(-2.0 * log_m));
+  const double signal = q - m * std::exp(balanced_saddle(count));
+  return share_right(state.w * signal, std::hypot(novel_sd * total, state.w * overlap));
 }
 
 }  // namespace iclk::theory
