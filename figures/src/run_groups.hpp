@@ -16,17 +16,17 @@ using RunList = std::vector<const MeasuredRun*>;
 
 /// What the runs of one group may differ in. Flags, joined by |.
 ///
-///   nothing                          one place: runs that differ in their seed alone
-///   size                             thresholds and times against N and K; the claims about them
-///   size | labels                    Fig. 6e, random against balanced contexts
-///   size | item_rules                courses in one picture, with finite and infinite K (2d, 3b, attention)
-///   attention_decay                  scans of the decay at one N and K (6d, A.6, fade)
-///   size | attention_decay           claims about such scans
-///   size | attention_decay | beta_decay   claims and tables for which decay does not matter
+///   nothing                                one place: runs that differ in their seed alone
+///   size                                   thresholds and times against N and K; the claims about them
+///   size | labels                          Fig. 6e, random against balanced contexts; labels alone: its places
+///   size | item_rules                      courses in one picture, with finite and infinite K (2d, 3b, attention)
+///   attention_decay                        scans of the decay at one N and K (6d, A.6, fade)
+///   size | attention_decay                 claims about such scans
+///   size | attention_decay | beta_decay    claims and tables for which decay does not matter
 enum class Vary : unsigned {
   nothing = 0,
   size = 1,             ///< items, context
-  item_rules = 2,       ///< item_labels, item_set, zipf: what exists with finite K only
+  item_rules = 2,       ///< item_labels, item_set, target_rule, zipf: what exists with finite K only
   labels = 4,           ///< labels of contexts
   attention_decay = 8,  ///< lambda_w of the minimal model, attention_decay of transformers
   beta_decay = 16,      ///< lambda_beta

@@ -81,6 +81,19 @@ TEST_CASE("run groups: a setting keeps runs apart unless its kind may differ", "
   CHECK(belong_together(run, run_with({{"seed", "7"}, {"iterations", "9"}, {"backend", "eigen"}}), Vary::nothing));
 }
 
+TEST_CASE("run groups: runs with finite and infinite K go together where the size may differ", "[figures]") {
+  transformer::SimulationOptions finite, infinite;
+  finite.n_items = 100;
+  infinite.n_items.reset();
+  std::vector<std::pair<std::string, std::string>> there;  // settings that exist with finite K alone
+  for (const transformer::SimulationField& field : transformer::simulation_fields()) {
+    if (field.applies(finite) && !field.applies(infinite)) there.emplace_back(field.key(), field.get(finite));
+  }
+  REQUIRE(there.size() >= 4);
+  CHECK(belong_together(run_with(there), run_with({{"items", "inf"}}), Vary::size | Vary::item_rules));
+  CHECK_FALSE(belong_together(run_with(there), run_with({{"items", "inf"}}), Vary::size));
+}
+
 TEST_CASE("run groups: a number has one value however it is written", "[figures]") {
   const MeasuredRun a = run_with({{"lr", "0.01"}, {"lambda_w", "0.001"}});
   const MeasuredRun b = run_with({{"lr", "1e-2"}, {"lambda_w", "1.0e-3"}});
