@@ -7,6 +7,7 @@
 
 #include "iclk/theory/attention_accuracy.hpp"
 #include "iclk/theory/attention_flow.hpp"
+#include "outcome_theory.hpp"
 
 namespace iclk::figures {
 namespace {
@@ -146,6 +147,45 @@ std::optional<double> accuracy_loss_time(const Course& course) {
 
 std::optional<double> fade_time(const Course& course) {
   return crossing(course, 1.0, 1.0 + 1e-9, [](const CoursePoint& point) { return point.w; });
+}
+
+std::string no_balanced_course(const MeasuredRun& run) {
+  if (run.model != "minimal") return "the start of a transformer's attention is not a number that the theory has";
+  if (run.n_items) return "with finite K what the MLP answers on novel items is not known from its order parameters";
+  if (run.text("labels") != "balanced-context") return "it is for contexts whose exemplars are balanced";
+  if (run.text("attend_self") == "yes") return "the target attends to itself";
+  constexpr std::string_view kPrefix = "theory: ";
+  if (const std::string reason = untreated(run); !reason.empty()) return reason.substr(kPrefix.size());
+  for (const std::string_view column : {"time", "beta", "w", "c1", "c3"}) {
+    if (run.trajectory.find(column) == nullptr) return "the runs have not measured " + std::string(column);
+  }
+  return {};
+}
+
+BalancedCourse balanced_course_of(const MeasuredRun& run) {
+  const auto column = [&](std::string_view name) -> const auto& { return *run.trajectory.find(name); };
+  BalancedCourse course;
+  theory::AttentionFlowOptions options{.lambda_w = run.number("lambda_w").value_or(0.0),
+                                       .lambda_beta = run.number("lambda_beta").value_or(0.0),
+                                       .run_to_t_max = true};
+  for (std::size_t row = 0; row < run.trajectory.n_rows(); ++row) {
+    if (!column("time")[row] || !column("c1")[row] || !column("c3")[row] || !(*column("c3")[row] > 0.0)) continue;
+    course.rows.push_back(row);
+    options.times.push_back(*column("time")[row]);
+  }
+  if (options.times.empty() || !(options.times.back() > 0.0)) return {};
+  options.t_max = options.times.back();
+  const theory::AttentionFlow flow =
+      attention_flow({.model = theory::LossModel::balanced_exact, .n_context = run.n_exemplars}, start_of(run),
+                     theory::ConstantMemorization{}, options);
+  course.rows.resize(std::min(course.rows.size(), flow.trajectory.size()));
+  for (std::size_t i = 0; i < course.rows.size(); ++i) {
+    const double c1 = *column("c1")[course.rows[i]], c3 = *column("c3")[course.rows[i]];
+    const double variance = std::max(0.0, 2.0 * (std::log(c3) + 2.0 - 4.0 * c1));
+    course.accuracy.push_back(theory::balanced_attention_accuracy(run.n_exemplars, flow.trajectory[i].state,
+                                                                  std::sqrt(variance), run.number("dim")));
+  }
+  return course;
 }
 
 theory::TransienceOptions transience_options(const MeasuredRun& run, double t_end) {

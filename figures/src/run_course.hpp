@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "iclk/core/order_parameters.hpp"
@@ -69,6 +71,24 @@ std::optional<double> acquisition_time(const Course& course);
 std::optional<double> accuracy_loss_time(const Course& course);
 /// When w of a course falls to 1.
 std::optional<double> fade_time(const Course& course);
+
+/// What the theory says of a run on balanced contexts with K infinite, at the times of its measurements.
+struct BalancedCourse {
+  std::vector<std::size_t> rows;  ///< of the run's measurements
+  std::vector<double> accuracy;   ///< [rows] of novel items
+};
+
+/// Why there is no such course for the run: its model, its settings, or measurements that it does not have. Empty where
+/// there is one.
+std::string no_balanced_course(const MeasuredRun& run);
+
+/// Gradient flow on the exact loss of balanced contexts with c1 = 1/2 from the measured start of the run, and
+/// balanced_attention_accuracy along it. The variance of the MLP's logits on novel items, of which with K infinite c1
+/// and c3 are averages, is that of the run: 2 (ln c3 + 2 - 4 c1) for small logits.
+///
+/// Takes    a run with an empty no_balanced_course.
+/// Throws   Error as attention_flow does.
+BalancedCourse balanced_course_of(const MeasuredRun& run);
 
 /// Settings of `predict_transience` for a run: its N and start, and an end after which nothing counts as fading.
 theory::TransienceOptions transience_options(const MeasuredRun& run, double t_end);

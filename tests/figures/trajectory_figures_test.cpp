@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <tuple>
 
 #include "figure_builders.hpp"
 #include "iclk/theory/attention_accuracy.hpp"
@@ -96,6 +97,73 @@ TEST_CASE("figA8: runs on balanced contexts are told apart by how they end", "[f
   CHECK(text_of(figure, "group_labels") == "acquired (2)|not acquired (1)");
   CHECK(figure.table("theory").rows.empty());
   CHECK_THAT(figure.caption, ContainsSubstring("in between: 0 of 3 runs") && ContainsSubstring("balanced-context"));
+}
+
+TEST_CASE("figA8: theory is the flow on balanced contexts from the start of each run", "[figures][eq9]") {
+  // Two starts on either side of the saddle at w = beta = 0; measured accuracies as theory has them or 0.1 away.
+  const std::string head =
+      "# iclk-simulation 1\n# program: iclk 0.1.0\n# run: 00000000000000a@\n# model: minimal\n# items: inf\n"
+      "# context: 20\n# count_target: no\n# attend_self: no\n# labels: balanced-context\n# copy_share: 1\n"
+      "# copies: 1\n# dim: 63\n# hidden: 32\n# batch: 128\n# lr: 0.01\n# lambda_w: 0\n# lambda_beta: 0\n# beta0: 0\n"
+      "# beta0_sd: 0.3\n# w0: 0\n# w0_sd: 0.3\n# seed: @\n# test_sequences: 1000\n# outcome: reached_iterations\n"
+      "# t_icl: none\n# end_iteration: 6000\niteration,time,icl_accuracy,c1,c3,beta,w\n";
+  const std::vector<theory::FlowState> starts = {{.w = 0.4, .beta = 0.2}, {.w = -0.5, .beta = -0.1}};
+  const std::vector<double> times = {0.0, 5.0, 10.0, 20.0, 40.0, 60.0};
+  std::vector<std::vector<double>> expected;
+  const auto write = [&](const TemporaryFolder& folder, double shift, const std::string& old, const std::string& with) {
+    expected.clear();
+    for (std::size_t run = 0; run < starts.size(); ++run) {
+      const theory::AttentionFlow flow =
+          attention_flow({.model = theory::LossModel::balanced_exact, .n_context = 20}, starts[run],
+                         theory::ConstantMemorization{}, {.t_max = 60.0, .run_to_t_max = true, .times = times});
+      std::string text = replaced(head, "a@", "a" + std::to_string(run));
+      text = replaced(text, "seed: @", "seed: " + std::to_string(run));
+      expected.emplace_back();
+      for (std::size_t i = 0; i < times.size(); ++i) {
+        // Logits of mean 0.02 and variance 0.01.
+        constexpr double kVariance = 0.01;
+        const double c1 = 0.5 - 0.02 / 4.0, c3 = std::exp(-0.02 + kVariance / 2.0);
+        expected.back().push_back(
+            theory::balanced_attention_accuracy(20, flow.trajectory[i].state, std::sqrt(kVariance), 63));
+        const theory::FlowState shown = i == 0 ? starts[run] : theory::FlowState{};  // only the start counts
+        text += format_number(100.0 * times[i]) + "," + format_number(times[i]) + "," +
+                format_number(expected.back().back() + shift) + "," + format_number(c1) + "," + format_number(c3) +
+                "," + format_number(shown.beta) + "," + format_number(shown.w) + "\n";
+      }
+      folder.write("r" + std::to_string(run) + ".simulation.csv", replaced(text, old, with));
+    }
+  };
+  const TemporaryFolder folder;
+  write(folder, 0.0, "# dim", "# dim");
+  const FigureTables figure = figA8_tables(folder.path());
+  CHECK(number_of(figure, "has_theory") == 1);
+  const Table& theory = figure.table("theory");
+  REQUIRE(theory.rows.size() == 2 * times.size());
+  for (std::size_t row = 0; row < theory.rows.size(); ++row) {
+    const std::size_t run = word_of(theory, row, "run").back() == '0' ? 0 : 1;
+    CHECK_THAT(*theory.number(row, "icl_accuracy"), WithinAbs(expected[run][row % times.size()], 1e-8));
+    CHECK(*theory.number(row, "time") == times[row % times.size()]);
+  }
+  CHECK(expected[0].back() > 0.95);
+  CHECK(expected[1].back() > 0.55);  // the other basin is not at chance
+  CHECK_THAT(figure.caption, ContainsSubstring("Eq. 9") && ContainsSubstring("mean difference ") &&
+                                 ContainsSubstring("over 12 measurements"));
+  write(folder, -0.1, "# dim", "# dim");
+  CHECK_THAT(figA8_tables(folder.path()).caption, ContainsSubstring("mean difference 0.1"));
+  // What theory does not treat has no line, and the caption says why.
+  for (const auto& [old, with, reason] :
+       {std::tuple{"# items: inf", "# items: 500", "with finite K"},
+        {"# labels: balanced-context", "# labels: balanced-context-with-target", "exemplars are balanced"},
+        {"# attend_self: no", "# attend_self: yes", "attends to itself"},
+        {"# copies: 1", "# copies: 2", "line of theory: several copies"},
+        {"# model: minimal", "# model: one-layer", "the start of a transformer's attention"},
+        {",c3,", ",other,", "have not measured c3"}}) {
+    INFO(reason);
+    write(folder, 0.0, old, with);
+    const FigureTables without = figA8_tables(folder.path());
+    CHECK(without.table("theory").rows.empty());
+    CHECK_THAT(without.caption, ContainsSubstring("No line of theory: ") && ContainsSubstring(reason));
+  }
 }
 
 TEST_CASE("attention: points are medians over runs of equal settings and start", "[figures]") {
