@@ -1,7 +1,9 @@
 set lmargin at screen 0.165
 set rmargin at screen 0.96
-set tmargin at screen 0.975
-set bmargin at screen 0.135
+# The legend stands above the picture, a line per entry: the points of several models fill both upper corners.
+n_entries = n_models + (has_fit ? 1 : 0) + (has_theory ? 4 : 0) + (has_attention ? 1 : 0) + (has_bounds ? 1 : 0)
+set tmargin at screen 0.975 - 0.0415 * n_entries
+set bmargin at screen 0.11
 set logscale xy
 set xrange [n_min:n_max]
 set yrange [k_min:k_max]
@@ -9,7 +11,7 @@ set xtics @n_tics
 set ytics @k_tics
 set xlabel 'context length {/:Italic N}' offset 0, 0.3
 set label 1 'threshold {/:Italic K}*   [items]' at screen 0.04, graph 0.5 center rotate by 90
-set key top left Left reverse
+set key at screen 0.165, screen 0.99 top left Left reverse
 shapes = '7 5 9'
 colors = blue . ' ' . dark . ' ' . '#7a5195'
 plot csv_theory skip 1 using theory_n_context:theory_k_exact_loss_low:theory_k_exact_loss_high with filledcurves \
@@ -33,7 +35,9 @@ plot csv_theory skip 1 using theory_n_context:theory_k_exact_loss_low:theory_k_e
      csv_attention skip 1 using attention_n_context:attention_k_star_low:attention_k_star_low:attention_k_star_high:attention_k_star_high \
        with financebars linecolor rgb blue linewidth 1, \
      csv_attention skip 1 using attention_n_context:attention_k_star with points \
-       pointtype 6 pointsize 1.2 * mark linewidth 1.5 linecolor rgb blue \
+       pointtype 7 pointsize 1.35 * mark linecolor rgb 'white', \
+     csv_attention skip 1 using attention_n_context:attention_k_star with points \
+       pointtype 6 pointsize 1.35 * mark linewidth 1.9 linecolor rgb blue \
        title (has_attention ? 'half of the attention on the copy' : ''), \
      csv skip 1 using csv_n_context:csv_k_above with points pointtype 8 pointsize 1.4 * mark linecolor rgb dark \
        title (has_bounds ? '{/:Italic K}* above / below' : ''), \

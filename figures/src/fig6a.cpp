@@ -12,9 +12,8 @@
 namespace iclk::figures {
 namespace {
 
-constexpr double kMargin = 1.3;       ///< factor around the measured N
-constexpr double kItemMargin = 1.5;   ///< the same for K
-constexpr double kLegendLine = 0.05;  ///< of the axis, per line of the legend
+constexpr double kMargin = 1.3;      ///< factor around the measured N
+constexpr double kItemMargin = 1.3;  ///< the same for K
 
 std::vector<fit::RunOutcome> outcomes_of(const RunList& runs) {
   std::vector<fit::RunOutcome> outcomes;
@@ -172,8 +171,6 @@ FigureTables fig6a_tables(const std::filesystem::path& data, const FigureOptions
     for (const MeasuredRun* run : main) take(run->n_items);
   }
 
-  const double legend_lines = 1.0 + static_cast<double>(families.size()) + (theory.rows.empty() ? 0.0 : 4.0) +
-                              (by_attention.rows.empty() ? 0.0 : 1.0) + (fitted.rows.empty() ? 0.0 : 1.0);
   FigureTables figure;
   figure.numbers.emplace_back("has_theory", !theory.rows.empty());
   figure.numbers.emplace_back("has_fit", !fitted.rows.empty());
@@ -189,8 +186,7 @@ FigureTables fig6a_tables(const std::filesystem::path& data, const FigureOptions
   figure.tables = {std::move(measured), std::move(by_attention), std::move(fitted), std::move(theory),
                    std::move(scaling)};
   add_log_axis(figure, "n", axis_low, axis_high);
-  add_log_axis(figure, "k", k_low / kItemMargin,
-               k_high * legend_room(k_low / kItemMargin, k_high, kLegendLine * legend_lines));
+  add_log_axis(figure, "k", k_low, k_high, kItemMargin);
   figure.caption = make_run_caption(
       "fig6a: the threshold K* against context length (Fig. 6a of the paper)",
       "K*, the number of items at which half of the training runs acquire in-context learning (95 % accuracy on novel "

@@ -127,7 +127,7 @@ const std::array kEntries = {
     FigureEntry{.info = {"fig6a", "6a", "threshold K* against context length N", kThresholdRuns, DataUse::required,
                          kThresholdCommand},
                 .width = kOneColumn,
-                .height = 3.4,
+                .height = 4.5,
                 .script = scripts::fig6a_threshold_scaling,
                 .tables = fig6a_tables},
     FigureEntry{
