@@ -113,8 +113,12 @@ std::string figure_part(const Report& report, const ReportFigure& figure) {
   link(figure.files->svg);
   link(figure.files->pdf);
   for (const auto& table : figure.files->tables) link(table);
-  return "<figure id=\"" + id + "\" class=\"" + (wide ? "two-columns" : "one-column") + "\">" + figure.svg +
-         "\n<figcaption>" + heading + ". " + typeset(text) +
+  // In a narrow window a wide picture scrolls: by keys too.
+  const std::string holder =
+      wide ? "<div class=\"drawing\" tabindex=\"0\" role=\"group\" aria-label=\"" + escaped(figure.info.title) + "\">"
+           : "<div class=\"drawing\">";
+  return "<figure id=\"" + id + "\" class=\"" + (wide ? "two-columns" : "one-column") + "\">" + holder + figure.svg +
+         "</div>\n<figcaption>" + heading + ". " + typeset(text) +
          "<details><summary>Settings, numbers, sources and how it was made"
          "</summary><pre>" +
          escaped(rest) + "</pre><p>" + element("code", escaped(command)) + "</p><p>Files: " + files +
