@@ -77,10 +77,11 @@ std::pair<double, double> place_of(const RunList& runs) {
   return {runs.front()->n_exemplars, runs.front()->n_items.value_or(HUGE_VAL)};
 }
 
-void add_comparison(const RunList& balanced, const RunList& standard, ClaimList& claims) {
+void add_comparison(const RunList& balanced, const RunList& standard, ClaimList& fewer_claims,
+                    ClaimList& higher_claims) {
   const std::vector<RunList> there = groups_of(standard, Vary::nothing);
   RunList ours, theirs, both;
-  std::set<double> contexts;
+  std::set<double> contexts, items;
   std::size_t n_places = 0;
   for (const RunList& runs : groups_of(balanced, Vary::nothing)) {
     const auto match = std::find_if(there.begin(), there.end(),
@@ -89,6 +90,7 @@ void add_comparison(const RunList& balanced, const RunList& standard, ClaimList&
     ours.insert(ours.end(), runs.begin(), runs.end());
     theirs.insert(theirs.end(), match->begin(), match->end());
     contexts.insert(runs.front()->n_exemplars);
+    if (runs.front()->n_items) items.insert(*runs.front()->n_items);
     ++n_places;
   }
   if (ours.empty()) return;
@@ -98,9 +100,9 @@ void add_comparison(const RunList& balanced, const RunList& standard, ClaimList&
   Claim fewer = fewer_claim();
   fewer.measured = difference_of(share_of(theirs), share_of(ours));
   take_runs(fewer, both, balanced, range_text("N", n) + ", " + std::to_string(n_places) + " values of K");
-  claims.push_back(std::move(fewer));
+  fewer_claims.push_back(std::move(fewer));
 
-  if (n.size() != 1) return;
+  if (n.size() != 1 || items.size() < 2) return;  // a threshold needs several K of one N
   const auto threshold = [&](const RunList& setup) {
     std::vector<fit::RunOutcome> outcomes;
     for (const MeasuredRun* run : at_context(setup, n.front())) {
@@ -122,7 +124,7 @@ void add_comparison(const RunList& balanced, const RunList& standard, ClaimList&
                     std::string(name(high.outcome));
   }
   take_runs(higher, both, balanced, range_text("N", n));
-  claims.push_back(std::move(higher));
+  higher_claims.push_back(std::move(higher));
 }
 
 void add_half(const RunList& balanced, ClaimList& claims) {
@@ -160,19 +162,23 @@ void add_balanced_claims(const Evidence& evidence, ClaimList& claims) {
   const Results& results = evidence.results();
   const std::vector<RunList> standard =
       setups_of(results, [](const MeasuredRun& run) { return has_random_labels(run) && !has_decay(run); });
-  ClaimList fewer, half;
+  ClaimList fewer, higher, half;
   for (const RunList& balanced : setups_of(results, is_balanced)) {
-    if (const RunList* partner = partner_of(balanced, standard)) add_comparison(balanced, *partner, fewer);
+    if (const RunList* partner = partner_of(balanced, standard)) add_comparison(balanced, *partner, fewer, higher);
     add_half(balanced, half);
   }
   if (fewer.empty()) {
-    for (const Claim& claim : {fewer_claim(), higher_claim()}) {
-      fewer.push_back(
-          gap(claim, "runs with balanced contexts and runs with random labels at the same N and K", kBalanced));
-    }
+    fewer.push_back(
+        gap(fewer_claim(), "runs with balanced contexts and runs with random labels at the same N and K", kBalanced));
+  }
+  if (higher.empty()) {
+    higher.push_back(gap(higher_claim(),
+                         "runs with balanced contexts and runs with random labels at one N and the same two or more K",
+                         kBalanced));
   }
   if (half.empty()) half.push_back(gap(half_claim(), "runs of the minimal model with balanced contexts", kBalanced));
   claims.insert(claims.end(), fewer.begin(), fewer.end());
+  claims.insert(claims.end(), higher.begin(), higher.end());
   claims.insert(claims.end(), half.begin(), half.end());
 }
 

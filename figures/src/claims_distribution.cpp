@@ -35,7 +35,7 @@ Claim start_claim() {
 Claim abrupt_claim() {
   Claim claim = make_claim("abrupt", ClaimOrigin::paper, "Fig. 2d, Fig. 3b",
                            "In-context learning is acquired abruptly after a plateau.");
-  claim.quantity = "time from 60 % to 90 % ICL accuracy over the time to 90 %";
+  claim.quantity = "time from 60 % to 90 % ICL accuracy over the time to 90 %, geometric mean over runs";
   claim.rule = ClaimRule::inside;
   claim.allowed = {{}, 0.0, 0.5};
   claim.allowance = "less than half of the time counts as abrupt";
@@ -127,7 +127,8 @@ void add_start(const RunList& setup, ClaimList& claims) {
   claims.push_back(std::move(claim));
 }
 
-/// Last time before `until` at which the accuracy rises through `level`.
+/// Last time at which the accuracy rises through `level` on a straight line between two measurements, the first of them
+/// not after `until`. t_ICL itself need not lie on that line.
 std::optional<double> rise_through(const MeasuredRun& run, double level, double until) {
   const auto* times = run.trajectory.find("time");
   const auto* accuracy = run.trajectory.find("icl_accuracy");
@@ -137,31 +138,42 @@ std::optional<double> rise_through(const MeasuredRun& run, double level, double 
     if (!(*accuracy)[i] || !(*accuracy)[i - 1] || *(*times)[i - 1] > until) continue;
     const double from = *(*accuracy)[i - 1], to = *(*accuracy)[i];
     if (from < level && to >= level) {
-      const double time = *(*times)[i - 1] + (level - from) / (to - from) * (*(*times)[i] - *(*times)[i - 1]);
-      if (time <= until) found = time;
+      found = *(*times)[i - 1] + (level - from) / (to - from) * (*(*times)[i] - *(*times)[i - 1]);
     }
   }
   return found;
 }
 
+/// Share of its time to 90 % accuracy that a run takes from 60 % on.
+std::optional<double> rise_share(const MeasuredRun& run) {
+  if (!run.acquired) return std::nullopt;
+  const auto late = rise_through(run, 0.9, run.time);
+  const auto early = late ? rise_through(run, 0.6, *late) : std::nullopt;
+  return early && *late > *early ? std::optional((*late - *early) / *late) : std::nullopt;
+}
+
+/// A row for every N with runs enough, and one for the others together: how abrupt it is depends on N.
 void add_abrupt(const RunList& setup, ClaimList& claims) {
-  std::vector<double> shares;
-  RunList used;
-  for (const MeasuredRun* run : setup) {
-    if (!run->acquired) continue;
-    constexpr double kSlack = 1.0 + 1e-9;
-    const auto late = rise_through(*run, 0.9, run->time * kSlack);
-    if (!late) continue;
-    const auto early = rise_through(*run, 0.6, *late);
-    if (!early) continue;
-    shares.push_back((*late - *early) / *late);
-    used.push_back(run);
+  constexpr std::size_t kEnough = 3;
+  const auto add = [&](const RunList& runs) {
+    if (runs.empty()) return;
+    std::vector<double> shares;
+    for (const MeasuredRun* run : runs) shares.push_back(*rise_share(*run));
+    Claim claim = abrupt_claim();
+    claim.measured = geometric_mean_of(shares);
+    take_runs(claim, runs, setup, range_text("N", contexts_of(runs)));
+    claims.push_back(std::move(claim));
+  };
+  RunList others;
+  for (const double n : contexts_of(setup)) {
+    RunList runs = at_context(setup, n);
+    std::erase_if(runs, [](const MeasuredRun* run) { return !rise_share(*run); });
+    if (runs.size() >= kEnough)
+      add(runs);
+    else
+      others.insert(others.end(), runs.begin(), runs.end());
   }
-  if (used.empty()) return;
-  Claim claim = abrupt_claim();
-  claim.measured = mean_of(shares);
-  take_runs(claim, used, setup, range_text("N", contexts_of(setup)));
-  claims.push_back(std::move(claim));
+  add(others);
 }
 
 }  // namespace

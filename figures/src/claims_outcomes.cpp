@@ -213,7 +213,7 @@ void add_independence(const Evidence& evidence, const RunList& setup, ClaimList&
   if (used.empty()) return;
   Claim claim = independent_claim();
   claim.measured = geometric_mean_of(ratios);
-  take_runs(claim, used, setup, range_text("N", contexts_of(setup)));
+  take_runs(claim, used, setup, range_text("N", contexts_of(used)));
   claims.push_back(std::move(claim));
 }
 
@@ -232,7 +232,14 @@ void add_outcome_claims(const Evidence& evidence, ClaimList& claims) {
       add_probability(evidence, setup, most, probability);
     }
     add_opposite(setup, opposite);
-    if (setup.front()->model == "minimal") add_independence(evidence, setup, independent);
+  }
+  // Decay of attention is none of the MLP's: runs that differ in it test the same.
+  const auto is_minimal_finite = [](const MeasuredRun& run) {
+    return run.model == "minimal" && run.n_items && has_random_labels(run);
+  };
+  for (const RunList& setup :
+       setups_of(evidence.results(), is_minimal_finite, Vary::size | Vary::attention_decay | Vary::beta_decay)) {
+    add_independence(evidence, setup, independent);
   }
   const auto take = [&](ClaimList& found, std::initializer_list<Claim> all, const char* missing, const char* command) {
     if (found.empty()) {

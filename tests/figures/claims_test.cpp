@@ -376,6 +376,83 @@ TEST_CASE("claims: c1 of a run is compared with that of the MLP alone", "[figure
   }
 }
 
+TEST_CASE("claims: runs that differ in the decay of attention test independence together", "[figures]") {
+  const TemporaryFolder folder;
+  write_synthetic_curves(folder.path(), {500, 1000}, 1);
+  for (int run = 0; run < 3; ++run) {
+    std::string rows;
+    for (int i = 0; i <= 40; ++i) {
+      const double time = 5.0 * i;
+      const double c1 = (1.0 + 0.01 * run) * 0.4999 * std::pow(1.0 + time / (1.5 * 1.8 * std::pow(1000.0, 0.7)), -2.5);
+      rows +=
+          std::to_string(500 * i) + "," + format_number(time) + ",0.5,0.69,0.69," + format_number(c1) + ",0.9,0.1\n";
+    }
+    folder.write("r" + std::to_string(run) + ".simulation.csv",
+                 simulation_file("00000000000000a" + std::to_string(run), 1000, 0.001 * run, 200, "", rows));
+  }
+  const Claim claim = find(claims_in(folder), "independence");
+  CHECK(claim.n_runs == 3);
+  CHECK(claim.verdict == ClaimVerdict::holds);
+}
+
+TEST_CASE("claims: abruptness is judged at each N with runs enough", "[figures]") {
+  const auto claims_at = [](const std::vector<std::pair<double, double>>& context_and_start) {
+    const TemporaryFolder folder;
+    int run = 0;
+    for (const auto& [context, start] : context_and_start) {  // accuracy rises from 0.5 at `start` to 1 at t = 100
+      const auto row = [](double time, double accuracy) {
+        return format_number(100 * time) + "," + format_number(time) + "," + format_number(accuracy) +
+               ",0.69,0.69,0.4,0.9,0.1\n";
+      };
+      std::string text = simulation_file("00000000000000b" + std::to_string(run), 1000, 0.0, 99.0, "",
+                                         row(0, 0.5) + row(start + run, 0.5) + row(100, 1.0));
+      text.replace(text.find("# context: 20"), 13, "# context: " + format_number(context));
+      folder.write("r" + std::to_string(run++) + ".simulation.csv", text);
+    }
+    std::vector<Claim> found;
+    for (const Claim& claim : claims_in(folder)) {
+      if (claim.id == "abrupt") found.push_back(claim);
+    }
+    return found;
+  };
+  const auto claims = claims_at({{20, 5}, {20, 5}, {20, 5}, {50, 90}, {100, 90}});
+  REQUIRE(claims.size() == 2);
+  CHECK(claims[0].verdict == ClaimVerdict::fails);  // three runs at N = 20 rise slowly
+  CHECK(claims[0].n_runs == 3);
+  CHECK_THAT(claims[0].scope, EndsWith("N = 20"));
+  CHECK(claims[1].verdict == ClaimVerdict::holds);
+  CHECK_THAT(claims[1].scope, EndsWith("N = 50 to 100"));
+  // From 60 % at 20 + 0.2 x 80 to 90 % at 20 + 0.8 x 80.
+  CHECK_THAT(*claims_at({{20, 20}}).front().measured.value, WithinRel(48.0 / 84.0, 1e-12));
+  CHECK(claims_at({{20, 20}}).front().verdict == ClaimVerdict::not_tested);
+}
+
+TEST_CASE("claims: a rise through 95 percent after t_ICL on the straight line still counts", "[figures]") {
+  const TemporaryFolder folder;
+  for (int run = 0; run < 2; ++run) {
+    // On the line 90 % comes at t = 89, after the t_ICL that the run states.
+    folder.write("r" + std::to_string(run) + ".simulation.csv",
+                 simulation_file("00000000000000b" + std::to_string(run), 1000, 0.0, 88.0, "",
+                                 "0,0,0.5,0.69,0.69,0.4,0.9,0.1\n8000,80,0.65,0.69,0.69,0.4,0.9,0.1\n9300,93,0.99,0.69,"
+                                 "0.69,0.4,0.9,0.1\n"));
+  }
+  CHECK(find(claims_in(folder), "abrupt").n_runs == 2);
+}
+
+TEST_CASE("claims: with one K there is no threshold of balanced contexts to compare", "[figures]") {
+  const TemporaryFolder folder;
+  std::vector<RunRow> rows;
+  for (const std::string labels : {"random", "balanced-context"}) {
+    for (int seed = 0; seed < 12; ++seed) {
+      rows.push_back({.n_items = {}, .labels = labels, .seed = seed, .acquired = labels == "random" || seed % 2 == 0});
+    }
+  }
+  folder.write("a.runs.csv", run_table(rows));
+  const auto claims = claims_in(folder);
+  CHECK(find(claims, "balanced-fewer").verdict == ClaimVerdict::holds);
+  CHECK_THAT(find(claims, "balanced-threshold").reason, StartsWith("no data: ") && ContainsSubstring("two or more K"));
+}
+
 TEST_CASE("claims: spread and dependence on the start need runs that differ", "[figures]") {
   const TemporaryFolder folder;
   std::vector<RunRow> rows;
