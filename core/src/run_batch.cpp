@@ -13,10 +13,6 @@ using Clock = std::chrono::steady_clock;
 constexpr double kTurnSeconds = 0.3;             // how promptly a batch notices a stop
 constexpr std::uint64_t kLargestTurn = 1 << 16;  // steps
 
-double seconds_between(Clock::time_point from, Clock::time_point to) {
-  return std::chrono::duration<double>(to - from).count();
-}
-
 }  // namespace
 
 BatchWork::BatchWork(std::vector<std::size_t> queue, std::size_t capacity, std::unique_ptr<RunBatch> batch)
@@ -59,7 +55,7 @@ bool BatchWork::advance() {
   if (steps == 0) return true;  // just started: to be measured first
   const auto started = Clock::now();
   batch_->train(active_.size(), steps);
-  const double seconds = seconds_between(started, Clock::now());
+  const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
   if (steps == steps_per_turn_ && seconds < 0.5 * kTurnSeconds) steps_per_turn_ = std::min(kLargestTurn, 2 * steps);
   if (seconds > 2.0 * kTurnSeconds) steps_per_turn_ = std::max<std::uint64_t>(1, steps / 2);
   steps_done_ += steps * active_.size();

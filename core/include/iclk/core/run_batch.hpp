@@ -42,8 +42,8 @@ class RunBatch {
   virtual void save(std::size_t slot) = 0;
 };
 
-/// All runs of a batch as one piece of work for work_through: slots are filled from the queue, a run that ends makes room
-/// for the next one, and when none is left the batch shrinks. Runs may be at different steps.
+/// All runs of a batch as one piece of work for work_through: slots are filled from the queue, a run that ends makes
+/// room for the next one, and when none is left the batch shrinks. Runs may be at different steps.
 class BatchWork final : public ResumableRun {
  public:
   /// `queue`: runs in the order in which they start; capacity: slots of the batch, at least 1.
