@@ -54,18 +54,7 @@ double Rng::normal() noexcept {
   return radius * std::cos(angle);
 }
 
-std::uint64_t Rng::below(std::uint64_t n) noexcept {
-  // Lemire's multiply-and-shift: the high half of word * n is uniform once the few low halves that would favour
-  // some values are rejected.
-  if (n <= 0xffffffffULL) {
-    const auto bound = static_cast<std::uint32_t>(n);
-    std::uint64_t product = std::uint64_t{(*this)()} * bound;
-    if (static_cast<std::uint32_t>(product) < bound) {
-      const std::uint32_t threshold = (0U - bound) % bound;
-      while (static_cast<std::uint32_t>(product) < threshold) product = std::uint64_t{(*this)()} * bound;
-    }
-    return product >> 32;
-  }
+std::uint64_t Rng::below_large(std::uint64_t n) noexcept {
   const std::uint64_t threshold = (0ULL - n) % n;
   for (;;) {
     const std::uint64_t word = (std::uint64_t{(*this)()} << 32) | (*this)();

@@ -50,6 +50,7 @@ class OnednnEngine final : public MlpEngine<float> {
         outputs_(batch * shape.n_outputs),
         d_hidden1_(shape.hidden * block),
         d_hidden2_(shape.n_outputs > 1 ? shape.hidden * block : 0),
+        d_inputs_(shape.n_features * block),
         d_outputs_(batch * shape.n_outputs) {}
 
   MlpShape shape() const noexcept override { return shape_; }
@@ -192,8 +193,14 @@ class OnednnEngine final : public MlpEngine<float> {
     }
     if (!d_inputs.empty()) {
       assert(d_inputs.size() == batch_ * n_features);
-      multiply(Op::transposed, Op::plain, block_, n_features, hidden, 1.0F, d_hidden1, weights_.w1.data(), 0.0F,
-               d_inputs.data() + row * n_features);
+      // [n_features x block] first: the batch fills vectors, 65 features would leave one to a vector of its own.
+      const float* by_feature = d_inputs_.data();
+      multiply(Op::transposed, Op::plain, n_features, block_, hidden, 1.0F, weights_.w1.data(), d_hidden1, 0.0F,
+               d_inputs_.data());
+      float* to_row = d_inputs.data() + row * n_features;
+      for (std::size_t i = 0; i < n_features; ++i) {
+        for (std::size_t b = 0; b < block_; ++b) to_row[b * n_features + i] = by_feature[i * block_ + b];
+      }
     }
     if (to.into != nullptr) {
       multiply(Op::plain, Op::plain, hidden, n_features, block_, to.factor, d_hidden1, inputs, to.keep,
@@ -302,6 +309,7 @@ class OnednnEngine final : public MlpEngine<float> {
   Array outputs_;               // [batch x n_outputs]
   Array d_hidden1_;             // [hidden x block]
   Array d_hidden2_;             // [hidden x block], where there are several outputs
+  Array d_inputs_;              // [n_features x block]
   Array d_outputs_;             // [batch x n_outputs]
 };
 

@@ -99,7 +99,18 @@ TEST_CASE("icl task: items carry the labels of the data set", "[transformer]") {
     for (std::size_t i = 0; i < 40; ++i) {
       for (std::size_t d = 0; d < 5; ++d)
         REQUIRE(std::bit_cast<std::uint32_t>(rows[i][d]) == std::bit_cast<std::uint32_t>(batch.table()[5 * i + d]));
+      for (std::size_t d = 5; d < 15; ++d) REQUIRE(std::bit_cast<std::uint32_t>(rows[i][d]) == 0);
+      // Its token as an exemplar: five coordinates, a label feature 1 and one 0.
+      double sum = 1.0, square = 1.0;
+      for (std::size_t d = 0; d < 5; ++d) {
+        const double x = rows[i][d];
+        sum += x;
+        square += x * x;
+      }
+      const double scale = 1.0 / std::sqrt(square / 7 - sum / 7 * (sum / 7) + 1e-5);
+      REQUIRE_THAT(rows[i][15], WithinRel(static_cast<float>(scale), 1e-6F));
     }
+    CHECK(rows.scaled);
     CHECK(batch.dim == 5);
     for (const Sequence& s : sequences(batch)) {
       for (std::size_t j = 0; j < 10; ++j) REQUIRE(s.labels[j] == expected.labels[s.items[j]]);

@@ -12,12 +12,13 @@ using namespace iclk::test;
 
 namespace {
 
-/// A row of the table that no item number points to is NaN: reading beside a row would show.
+/// A row of the table that no item number points to is NaN: reading beside a row would show. So is what lies between rows,
+/// but for those with zeros and a scale behind them.
 template <class Real>
-void check_kernels(std::size_t dim, double rounding) {
-  constexpr std::size_t kRows = 12, kItems = 25;
+void check_kernels(std::size_t dim, bool scaled, double rounding) {
+  constexpr std::size_t kRows = 12, kItems = 37;
   Rng rng(3, RandomPurpose::test, dim);
-  const std::size_t stride = dim + 3;
+  const std::size_t stride = scaled ? (dim + 16) / 16 * 16 : dim + 3;
   std::vector<float> table(kRows * stride);
   for (float& x : table) x = static_cast<float>(rng.normal());
   std::vector<std::uint32_t> items(kItems);
@@ -25,8 +26,11 @@ void check_kernels(std::size_t dim, double rounding) {
   for (std::size_t row = 1; row < kRows; row += 2) {
     for (std::size_t d = 0; d < dim; ++d) table[row * stride + d] = std::numeric_limits<float>::quiet_NaN();
   }
-  for (std::size_t row = 0; row < kRows; ++row) {  // what lies between rows is not read
-    for (std::size_t d = dim; d < stride; ++d) table[row * stride + d] = std::numeric_limits<float>::quiet_NaN();
+  for (std::size_t row = 0; row < kRows; ++row) {
+    for (std::size_t d = dim; d < stride; ++d) {
+      table[row * stride + d] = scaled && row % 2 == 0 ? 0.0F : std::numeric_limits<float>::quiet_NaN();
+    }
+    if (scaled && row % 2 == 0) table[row * stride + stride - 1] = 1000.0F + static_cast<float>(row);
   }
   const auto random = [&](std::size_t n) {
     std::vector<Real> values(n);
@@ -37,8 +41,8 @@ void check_kernels(std::size_t dim, double rounding) {
   const auto x = [&](std::size_t j, std::size_t d) { return static_cast<double>(table[items[j] * stride + d]); };
 
   for (const auto& kernels : item_kernel_variants<Real>()) {
-    CAPTURE(kernels.name, dim);
-    const ItemRows rows{table.data(), stride, dim, items.data(), kItems, kItems};
+    CAPTURE(kernels.name, dim, scaled);
+    const ItemRows rows{table.data(), stride, dim, items.data(), kItems, kItems, scaled};
     std::vector<Real> dots(kItems), sums(kItems), squares(kItems), forces(kItems);
     const Real canary = Real(-12345);
     std::vector<Real> out(dim + 1, canary);
@@ -57,6 +61,15 @@ void check_kernels(std::size_t dim, double rounding) {
       CHECK_THAT(static_cast<double>(dots[j]), WithinAbs(dot[j], tolerance));
       CHECK_THAT(static_cast<double>(sums[j]), WithinAbs(sum, tolerance));
       CHECK_THAT(static_cast<double>(squares[j]), WithinAbs(square, tolerance));
+    }
+
+    if (scaled) {
+      std::vector<Real> again(kItems), row_scales(kItems);
+      kernels.project_scaled(rows, direction.data(), again.data(), row_scales.data());
+      for (std::size_t j = 0; j < kItems; ++j) {
+        CHECK_THAT(static_cast<double>(again[j]), WithinAbs(dot[j], tolerance));
+        CHECK(static_cast<double>(row_scales[j]) == 1000.0 + items[j]);
+      }
     }
 
     kernels.combine(rows, weights.data(), out.data());
@@ -79,7 +92,9 @@ void check_kernels(std::size_t dim, double rounding) {
 
 TEST_CASE("item kernels: every variant is the plain sum at every width", "[transformer][parity]") {
   for (const std::size_t dim : {1, 5, 8, 16, 48, 49, 56, 57, 63, 64, 65, 130}) {
-    check_kernels<float>(dim, 1.2e-7);
-    check_kernels<double>(dim, 2.2e-16);
+    for (const bool scaled : {false, true}) {
+      check_kernels<float>(dim, scaled, 1.2e-7);
+      check_kernels<double>(dim, scaled, 2.2e-16);
+    }
   }
 }

@@ -40,7 +40,7 @@ class OneLayer final : public AttentionModel {
     for (std::size_t first = 0; first < batch.n_sequences; first += options_.batch) {
       attention_.forward(batch, first, mlp_->inputs().data());
       run_mlp(first, parts.total);
-      std::copy_n(attention_.targets(), options_.batch * width_, mlp_->inputs().data());
+      attention_.copy_targets(mlp_->inputs().data());
       run_mlp(first, parts.mlp);
     }
     for (std::size_t i = 0; i < batch.n_sequences; ++i) parts.attention[i] = parts.total[i] - parts.mlp[i];
@@ -58,12 +58,12 @@ class OneLayer final : public AttentionModel {
     std::vector<double> empty(1);
     run_mlp(0, empty);
     for (std::size_t first = 0; first < n; first += options_.batch) {
-      const Real* targets = attention_.targets();
       attention_.forward(batch, first, inputs);
       run_mlp(first, parts.total);
-      for (std::size_t i = 0; i < options_.batch * width_; ++i) inputs[i] -= targets[i];
+      attention_.copy_targets(d_u_.data());
+      for (std::size_t i = 0; i < options_.batch * width_; ++i) inputs[i] -= d_u_[i];
       run_mlp(first, parts.attention);
-      std::copy_n(targets, options_.batch * width_, inputs);
+      std::copy_n(d_u_.data(), options_.batch * width_, inputs);
       run_mlp(first, parts.mlp);
       for (std::size_t i = first; i < std::min(first + options_.batch, n); ++i) {
         attention_weights(batch, i, attention_.weights() + (i - first) * (options_.n_context + 1), parts);
@@ -166,7 +166,7 @@ class OneLayer final : public AttentionModel {
   std::size_t width_;  // features of a token
   TargetAttention<Real> attention_;
   std::unique_ptr<MlpEngine<Real>> mlp_;
-  mlp_stats::AlignedArray<Real> d_u_;  // [batch x width]
+  mlp_stats::AlignedArray<Real> d_u_;  // [batch x width], and what split() needs in between
 };
 
 }  // namespace

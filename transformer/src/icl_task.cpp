@@ -13,6 +13,7 @@
 #include "item_law.hpp"
 #include "sequence_rules.hpp"
 #include "sketch_kernel.hpp"
+#include "token_norm.hpp"
 
 namespace iclk::transformer {
 namespace {
@@ -101,8 +102,10 @@ struct IclTask::Impl {
         positive(items_with_label(dataset, 1), options.zipf_exponent),
         negative(items_with_label(dataset, -1), options.zipf_exponent) {
     for (std::size_t i = 0; i < dataset.n_items; ++i) {
-      std::copy_n(dataset.features.data() + i * options.dim, options.dim,
-                  padded.data() + i * padded_width(options.dim));
+      const float* item = dataset.features.data() + i * options.dim;
+      float* row = padded.data() + i * padded_width(options.dim);
+      std::copy_n(item, options.dim, row);
+      row[padded_width(options.dim) - 1] = static_cast<float>(exemplar_norm<double>(item, options.dim).scale);
     }
     if (options.n_items && options.context_labels != ContextLabels::random) {
       const std::size_t fewest = std::min(positive.size(), negative.size());

@@ -15,6 +15,7 @@ struct ItemRows {
   const std::uint32_t* items = nullptr;  // [n]
   std::size_t n = 0;
   std::size_t n_listed = 0;  // items[n] ... items[n_listed - 1] come next: their rows may be fetched already
+  bool scaled = false;       // stride a multiple of 16; behind each row zeros and, last of the stride, its own scale
 };
 
 /// What attention does with the items x_j of one sequence. Each pass reads a row once.
@@ -24,6 +25,9 @@ struct ItemKernels {
 
   /// dots[j] = x_j . direction, sums[j] = sum of the coordinates of x_j, squares[j] = |x_j|^2.
   void (*project)(const ItemRows& rows, const Real* direction, Real* dots, Real* sums, Real* squares);
+
+  /// dots[j] = x_j . direction, and the scales of the rows: where rows.scaled.
+  void (*project_scaled)(const ItemRows& rows, const Real* direction, Real* dots, Real* scales);
 
   /// out = sum_j weights[j] x_j: [dim].
   void (*combine)(const ItemRows& rows, const Real* weights, Real* out);

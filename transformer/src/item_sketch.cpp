@@ -7,24 +7,11 @@
 #include <initializer_list>
 #include <numbers>
 
+#include "partial_sums.hpp"
 #include "sketch_kernel_vectors.hpp"
 
 namespace iclk::transformer {
 namespace {
-
-/// x . y, partial sums side by side, which compilers turn into vector operations.
-double dot(const double* x, const double* y, std::size_t n) {
-  constexpr std::size_t kPartialSums = 8;
-  double partial[kPartialSums] = {};
-  std::size_t d = 0;
-  for (; d + kPartialSums <= n; d += kPartialSums) {
-    for (std::size_t lane = 0; lane < kPartialSums; ++lane) partial[lane] += x[d + lane] * y[d + lane];
-  }
-  for (; d < n; ++d) partial[0] += x[d] * y[d];
-  double sum = 0.0;
-  for (const double part : partial) sum += part;
-  return sum;
-}
 
 /// x without its components along `axes`, unit vectors across each other.
 void remove(std::initializer_list<const double*> axes, double* x, std::size_t n) {

@@ -16,28 +16,24 @@ struct AttendedTokens {
   const std::int8_t* labels = nullptr;
 };
 
-/// A vector d of token features, as far as labels and LayerNorm see it.
+/// A vector d of token features at the two label features, d_+ and d_-.
 template <class Real>
-struct Direction {
-  Real sum;         // of all features
-  Real label_mean;  // (d_+ + d_-)/2 of the two label features
-  Real label_half;  // (d_+ - d_-)/2
+struct LabelDirection {
+  Real mean;  // (d_+ + d_-)/2
+  Real half;  // (d_+ - d_-)/2
 };
 
 template <class Real>
-Direction<Real> direction_of(const Real* features, std::size_t width) {
-  Real sum = 0;
-  for (std::size_t i = 0; i < width; ++i) sum += features[i];
+LabelDirection<Real> label_direction(const Real* features, std::size_t width) {
   const Real plus = features[width - 2], minus = features[width - 1];
-  return {sum, (plus + minus) / 2, (plus - minus) / 2};
+  return {(plus + minus) / 2, (plus - minus) / 2};
 }
 
-/// Sums over tokens with coefficients c_j, of which LayerNorm's shifts m_j and the label features are made.
+/// Sums over exemplars with coefficients c_j, of which the label features of sum_j c_j token_j are made.
 template <class Real>
 struct CoefficientSums {
-  Real shifted;    // sum_j c_j m_j
-  Real exemplars;  // sum of c_j over exemplars
-  Real labels;     // sum of c_j y_j over exemplars
+  Real exemplars;  // sum of c_j
+  Real labels;     // sum of c_j y_j
 
   Real plus() const { return (exemplars + labels) / 2; }
   Real minus() const { return (exemplars - labels) / 2; }
@@ -49,18 +45,20 @@ template <class Real>
 struct ScoreKernels {
   std::string_view name;
 
-  /// In: x_j . d, sums and squares of x_j. Out: attention a_j, LayerNorm's shifts m_j and scales s_j, and a_j s_j.
-  /// Returns the sums for c_j = a_j s_j.
-  CoefficientSums<Real> (*attend)(const AttendedTokens& tokens, const Direction<Real>& direction,
-                                  Real* dots_to_attention, Real* sums_to_shifts, Real* squares_to_scales, Real* scaled);
+  /// From the sums over the coordinates of exemplars and of their squares to LayerNorm's scales, which replace the latter.
+  void (*scales)(const AttendedTokens& tokens, const Real* sums, Real* squares_to_scales);
 
-  /// offsets[j] = s_j (d_label(j) - m_j sum of d) - mean.
-  void (*offsets)(const AttendedTokens& tokens, const Direction<Real>& direction, Real mean, const Real* shifts,
-                  const Real* scales, Real* offsets);
+  /// In: x_j . d of centred d. Out: attention a_j, softmax of s_j token_j . d with scales s_j, and c_j = a_j s_j. Returns
+  /// their sums.
+  CoefficientSums<Real> (*attend)(const AttendedTokens& tokens, const LabelDirection<Real>& direction,
+                                  Real* dots_to_attention, const Real* scales, Real* scaled);
+
+  /// offsets[j] = s_j d_label(j) - mean, -mean for the target.
+  void (*offsets)(const AttendedTokens& tokens, const LabelDirection<Real>& direction, Real mean, const Real* scales,
+                  Real* offsets);
 
   /// The sums for c_j = forces[j] s_j.
-  CoefficientSums<Real> (*sums)(const AttendedTokens& tokens, const Real* forces, const Real* shifts,
-                                const Real* scales);
+  CoefficientSums<Real> (*sums)(const AttendedTokens& tokens, const Real* forces, const Real* scales);
 };
 
 /// The kernels that this machine can run, the fastest one last. They differ in rounding only.

@@ -2,29 +2,12 @@
 
 #include <algorithm>
 
+#include "partial_sums.hpp"
+
 namespace iclk::transformer {
 
 using mlp_stats::Op;
 using mlp_stats::product;
-
-namespace {
-
-/// x . y; partial sums side by side, which compilers turn into vector operations.
-template <class Real>
-Real dot(const Real* x, const Real* y, std::size_t n) {
-  constexpr std::size_t kPartialSums = 8;
-  Real partial[kPartialSums] = {};
-  std::size_t i = 0;
-  for (; i + kPartialSums <= n; i += kPartialSums) {
-    for (std::size_t lane = 0; lane < kPartialSums; ++lane) partial[lane] += x[i + lane] * y[i + lane];
-  }
-  for (; i < n; ++i) partial[0] += x[i] * y[i];
-  Real sum = 0;
-  for (const Real part : partial) sum += part;
-  return sum;
-}
-
-}  // namespace
 
 template <class Real>
 CausalAttention<Real>::CausalAttention(TokenLayout layout, bool attend_self, mlp_stats::BackendKind backend)

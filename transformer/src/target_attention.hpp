@@ -18,9 +18,10 @@ namespace iclk::transformer {
 /// Attention of the target alone, with the LayerNorm before it: from items to the MLP's input u = t_T + V sum_j a_j t_j,
 /// and the way back. Writes E = dim + 2, B = batch, T = n_context + 1.
 ///
-/// With h_j = scale_j (token_j - shift_j) and t_j = g h_j + b the score of token j is h_j . (g r) up to a constant that
-/// the softmax does not see, r = A t_T, A = K^T Q; and sum_j a_j t_j = g (sum_j a_j h_j) + b. So items enter by dot
-/// products with one vector and by weighted sums only.
+/// With h_j = s_j P token_j, where P subtracts the mean of the features, and t_j = g h_j + b the score of token j is
+/// h_j . (g r) up to a constant that the softmax does not see, r = A t_T, A = K^T Q; and sum_j a_j t_j = g (sum_j a_j h_j)
+/// + b. So items enter by dot products with one vector and by weighted sums only; P acts on that vector and on those sums,
+/// and LayerNorm leaves one number s_j per token, known beforehand where the items are.
 template <class Real>
 class TargetAttention {
  public:
@@ -40,7 +41,7 @@ class TargetAttention {
   void update(const IclSgd& sgd);
 
   /// Targets after LayerNorm, of forward(): [B x E].
-  const Real* targets() const noexcept { return targets_.data(); }
+  void copy_targets(Real* to) const;
   /// Attention of forward(): [B x T], the target's on itself last (0 without attend_self).
   const Real* weights() const noexcept { return weights_.data(); }
 
@@ -60,10 +61,13 @@ class TargetAttention {
   /// Attention of every sequence and the mean of its normalised tokens.
   void attend_all(const SequenceBatch& sequences, std::size_t first);
   void attend_all(const SketchBatch& sequences, std::size_t first);
-  /// From directions_, now those of the gradient, to d_along_.
+  /// From directions_, now those of the gradient, to d_directions_.
   void pull_back_all(const SequenceBatch& sequences, std::size_t first);
   void pull_back_all(const SketchBatch& sequences, std::size_t first);
 
+  void combine_matrices();
+  void separate_matrices();
+  AttendedTokens tokens(const std::int8_t* labels) const;
   CoefficientSums<Real> scores(std::size_t b, const std::int8_t* labels, Real* scaled);
   void offsets(std::size_t b, const std::int8_t* labels, Real* offsets);
   void add_features(const CoefficientSums<Real>& sums, Real* to) const;
@@ -76,17 +80,19 @@ class TargetAttention {
   std::optional<ItemSketch<Real>> sketch_;  // with enough coordinates
 
   Array normed_targets_;                     // [B x E] h_T
-  Array targets_;                            // [B x E] t_T
-  Array along_;                              // [B x E] r
-  Array directions_;                         // [B x E] g r, then g dY on the way back
-  Array weights_, scales_, shifts_;          // [B x T] a_j and LayerNorm's numbers
-  Array mean_;                               // [B x E] sum_j a_j h_j
-  Array read_;                               // [B x E] sum_j a_j t_j
+  Array target_scales_;                      // [B] s_T
+  Array to_direction_;                       // [E x E] P G A G transposed, G = diag(g)
+  Array to_input_, from_mean_;               // [E x E] V G P, and transposed
+  Array direction_of_bias_, input_of_bias_;  // [E] P G A b, b + V b
+  Array directions_;                         // [B x E] P g r, then P g V^T du on the way back
+  Array weights_, scales_;                   // [B x T] a_j, s_j
+  Array mean_;                               // [B x E] y = sum_j a_j h_j
   Array scratch_, forces_;                   // [B x T]
   std::vector<CoefficientSums<Real>> sums_;  // [B] of the sketches
 
-  Array d_read_, d_along_, d_targets_;  // [B x E]
-  Array d_gain_, d_bias_;               // [E]
+  Array d_directions_;               // [B x E]
+  Array d_u_sum_, d_direction_sum_;  // [E] over the batch
+  Array d_gain_, d_bias_;            // [E]
 };
 
 extern template class TargetAttention<float>;

@@ -52,9 +52,23 @@ class Rng {
   double uniform() noexcept;                         ///< [0, 1), 53 random bits
   double uniform(double low, double high) noexcept;  ///< [low, high)
   double normal() noexcept;                          ///< N(0, 1) by Box-Muller, in pairs
-  std::uint64_t below(std::uint64_t n) noexcept;     ///< {0, ..., n-1}, exactly uniform; n >= 1
+
+  /// {0, ..., n-1}, exactly uniform; n >= 1. Lemire's multiply-and-shift: the high half of word * n is uniform once the few
+  /// low halves that would favour some values are rejected.
+  std::uint64_t below(std::uint64_t n) noexcept {
+    if (n > 0xffffffffULL) return below_large(n);
+    const auto bound = static_cast<std::uint32_t>(n);
+    std::uint64_t product = std::uint64_t{(*this)()} * bound;
+    if (static_cast<std::uint32_t>(product) < bound) {
+      const std::uint32_t threshold = (0U - bound) % bound;
+      while (static_cast<std::uint32_t>(product) < threshold) product = std::uint64_t{(*this)()} * bound;
+    }
+    return product >> 32;
+  }
 
  private:
+  std::uint64_t below_large(std::uint64_t n) noexcept;
+
   /// One block of Philox at first, then many at once, which vectors make cheaper: the same words.
   void refill() noexcept;
 

@@ -54,8 +54,9 @@ struct TaskOptions {
 /// Throws Error naming the field, its value and the rule.
 void validate(const TaskOptions& options);
 
-/// `dim`, up to a whole number of cache lines of 16 floats: a row that starts with a line touches as few as it can.
-constexpr std::size_t padded_width(std::size_t dim) noexcept { return (dim + 15) / 16 * 16; }
+/// `dim` and one more, up to a whole number of cache lines of 16 floats: a row that starts with a line touches as few as
+/// it can.
+constexpr std::size_t padded_width(std::size_t dim) noexcept { return (dim + 16) / 16 * 16; }
 
 /// Sequences as numbers of items in a table: nothing is copied. Draw again into the same batch to reuse its memory.
 struct SequenceBatch {
@@ -65,7 +66,8 @@ struct SequenceBatch {
   std::vector<std::uint32_t> items;  ///< [n_sequences x (n_context + 1)] rows of the table, the target last
   std::vector<std::int8_t> labels;   ///< [n_sequences x (n_context + 1)] +1 or -1, the last one is asked for
   std::span<const float> dataset;    ///< [K x dim] the task's items, valid while the task lives; empty: items are fresh
-  std::span<const float> padded;     ///< empty, or `dataset` once more: [K x padded_width(dim)], zeros behind each row
+  std::span<const float> padded;     ///< empty, or `dataset` once more: [K x padded_width(dim)], behind each row zeros
+                                     ///< and, last, 1/sd of the row as an exemplar's token, LayerNorm's scale
   std::vector<float> fresh;          ///< [rows x dim] items of this batch alone, where they are
 
   /// [rows x dim] that `items` points into.
@@ -75,12 +77,13 @@ struct SequenceBatch {
   struct Rows {
     const float* first = nullptr;
     std::size_t stride = 0;  ///< floats from one row to the next
+    bool scaled = false;     ///< the last of them is LayerNorm's scale
 
     const float* operator[](std::size_t row) const noexcept { return first + row * stride; }
   };
   Rows rows() const noexcept {
     if (dataset.empty() || padded.empty()) return {table().data(), dim};
-    return {padded.data(), padded_width(dim)};
+    return {padded.data(), padded_width(dim), true};
   }
 };
 
