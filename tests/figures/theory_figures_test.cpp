@@ -215,7 +215,7 @@ TEST_CASE("phase: boundaries of the law are closed forms", "[figures][eq12][eq13
   CHECK_THAT(figure.caption, ContainsSubstring("Theory alone"));
 }
 
-TEST_CASE("phase: measured curves move the boundaries and options too", "[figures][eq12]") {
+TEST_CASE("phase: measured curves move the boundaries and options too", "[figures][eq12][.slow]") {
   const auto curves = curves_of({500, 2000, 8000});
   const FigureTables figure = phase_tables(curves);
   const auto k_half = [](const FigureTables& f, double n_context) {

@@ -414,7 +414,7 @@ TEST_CASE("item sketch: forces and sums have the law of those of items", "[trans
   }
 }
 
-TEST_CASE("item sketch: training steps have the law of those with items", "[transformer][parity]") {
+TEST_CASE("item sketch: training steps have the law of those with items", "[transformer][.slow][parity]") {
   // Gradients of every parameter, mean and mean square, and squares of random combinations of all of them, which know how
   // they go together.
   constexpr std::size_t dim = 32, n = 5, n_sequences = 24;
