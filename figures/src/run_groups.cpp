@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "iclk/core/run_info.hpp"
 
@@ -53,6 +55,12 @@ std::string compared_settings(const MeasuredRun& run, Vary may_differ) {
   return values;
 }
 
+std::size_t n_contexts(const RunList& runs) {
+  std::set<double> contexts;
+  for (const MeasuredRun* run : runs) contexts.insert(run->n_context);
+  return contexts.size();
+}
+
 }  // namespace
 
 std::span<const RunSetting> run_settings() noexcept { return kSettings; }
@@ -80,7 +88,10 @@ std::vector<RunList> largest_first(std::vector<RunList> groups) {
 
 std::vector<RunList> largest_by_model(const RunList& runs) {
   std::vector<RunList> largest;
-  const std::vector<RunList> groups = largest_first(groups_of(runs, Vary::size));
+  std::vector<RunList> groups = groups_of(runs, Vary::size);
+  std::stable_sort(groups.begin(), groups.end(), [](const RunList& a, const RunList& b) {
+    return std::pair(n_contexts(a), a.size()) > std::pair(n_contexts(b), b.size());
+  });
   for (const std::string_view model : {"minimal", "one-layer", "two-layer"}) {
     const auto found =
         std::find_if(groups.begin(), groups.end(), [&](const RunList& group) { return group.front()->model == model; });

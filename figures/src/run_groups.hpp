@@ -62,7 +62,8 @@ std::vector<RunList> groups_of(const RunList& runs, Vary may_differ);
 /// The groups with the most runs first; equal ones in the order given.
 std::vector<RunList> largest_first(std::vector<RunList> groups);
 
-/// The largest group of each model whose runs differ in N and K alone, in the order minimal, one-layer, two-layer.
+/// Of each model the group whose runs differ in N and K alone and which has the most N, of equal ones the most runs; in
+/// the order minimal, one-layer, two-layer. For figures against N.
 std::vector<RunList> largest_by_model(const RunList& runs);
 
 /// The group with the most runs; at least one group.

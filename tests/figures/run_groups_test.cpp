@@ -122,6 +122,14 @@ TEST_CASE("run groups: the order is that of first runs or of sizes", "[figures]"
   CHECK(groups_of({}, Vary::size).empty());
 }
 
+TEST_CASE("run groups: against N the group with the most N comes before the one with the most runs", "[figures]") {
+  const std::vector<MeasuredRun> runs = {run_with({{"lr", "0.02"}}), run_with({{"lr", "0.02"}}),
+                                         run_with({{"lr", "0.02"}}), run_with({}), run_with({{"context", "30"}})};
+  const std::vector<RunList> models = largest_by_model(all_runs(runs));
+  REQUIRE(models.size() == 1);
+  CHECK(models[0] == RunList{&runs[3], &runs[4]});
+}
+
 TEST_CASE("run groups: the N that is drawn is the wanted one or that with most K", "[figures]") {
   const std::vector<MeasuredRun> runs = {run_with({{"context", "10"}}), run_with({}), run_with({{"items", "200"}}),
                                          run_with({{"context", "30"}}),
