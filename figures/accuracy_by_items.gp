@@ -19,7 +19,7 @@ if (has_theory) {
 }
 set arrow 2 from graph 0, first 0.5 to graph 1, first 0.5 nohead linecolor rgb '#8a8a8a' linewidth 0.7 dashtype (2, 3) back
 set label 2 'chance' at graph 0.99, first 0.5 right offset 0, -0.6 textcolor rgb '#8a8a8a'
-set label 3 sprintf('%s, {/:Italic N} = %g', run_label, n_context) at graph 0.02, 0.04 left
+set label 3 sprintf('%s, {/:Italic N} = %g', run_label, n_context) at graph 0.99, 0.04 right
 plot csv_mean skip 1 using mean_n_items:(show_icl ? column(mean_icl_accuracy) : NaN) with lines linecolor rgb blue linewidth 1, \
      csv_mean skip 1 using mean_n_items:(show_iwl ? column(mean_iwl_accuracy) : NaN) with lines linecolor rgb dark \
        linewidth 0.8 dashtype (4, 3), \
