@@ -10,7 +10,7 @@ set ytics 0.25
 set format y '%.2f'
 set xlabel 'number of items {/:Italic K}' offset 0, 0.3
 set label 1 'share of runs that acquire ICL' at screen 0.035, graph 0.5 center rotate by 90
-set label 2 sprintf('%s, {/:Italic N} = %g', run_label, n_context) at graph 0.02, 0.97 left
+set label 2 sprintf('%s, {/:Italic N} = %g', run_label, n_context) at graph 0.99, 0.04 right
 set key at graph 0.5, 1.03 center bottom maxrows 2 samplen 1.6
 plot csv_theory skip 1 using theory_n_items:theory_p_random with lines linecolor rgb blue linewidth 1.3 \
        title (has_random_line ? 'theory, random' : ''), \

@@ -3,11 +3,12 @@
 //
 //     build/cuda/tests/bench/iclk_bench_device_batch [seconds per measurement, default 1] [networks, default 8 ... 256]
 
-#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
 
+#include "device_rate.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/mlp_stats/backend.hpp"
 #include "mlp_batch.hpp"
@@ -16,8 +17,6 @@ using namespace iclk;
 using namespace iclk::mlp_stats;
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr MlpShape kShape{.n_features = 63, .hidden = 512};
 constexpr std::size_t kBatch = 128;
@@ -35,17 +34,8 @@ double run_steps_per_second(Precision precision, std::size_t n_runs, double seco
   const auto parameters = initial_parameters(kShape, 0);
   const auto dataset = make_item_dataset(kItems, kShape.n_features, LabelRule::random, InputForm::raw, 0);
   for (std::size_t slot = 0; slot < n_runs; ++slot) batch->place(slot, dataset, slot, 0, parameters);
-  constexpr std::uint64_t kStretch = 256;
-  batch->train(n_runs, kStretch, {});  // records the steps
-  const auto start = Clock::now();
-  std::uint64_t steps = 0;
-  double elapsed = 0.0;
-  do {
-    batch->train(n_runs, kStretch, {});
-    steps += kStretch;
-    elapsed = std::chrono::duration<double>(Clock::now() - start).count();
-  } while (elapsed < seconds);
-  return static_cast<double>(steps) * static_cast<double>(n_runs) / elapsed;
+  return bench::run_steps_per_second(n_runs, 256, seconds,
+                                     [&](std::uint64_t n_steps) { batch->train(n_runs, n_steps, {}); });
 }
 
 }  // namespace
@@ -54,11 +44,7 @@ int main(int argc, char** argv) {
   std::printf("%s\n", cuda_description().c_str());
   if (cuda_problem()) return 0;
   const double seconds = argc > 1 ? std::atof(argv[1]) : 1.0;
-  std::vector<std::size_t> sizes{8, 16, 32, 64, 128, 256};
-  if (argc > 2) {
-    sizes.clear();
-    for (int i = 2; i < argc; ++i) sizes.push_back(std::strtoull(argv[i], nullptr, 10));
-  }
+  const std::vector<std::size_t> sizes = bench::wanted_sizes(argc, argv, {8, 16, 32, 64, 128, 256});
   const double flops = flops_per_step(kShape, kBatch);
   std::printf("network 63-512-512-1, batch 128: %.4f GFLOP and at most %.2f MB a step\n\n", flops * 1e-9,
               bytes_per_step() * 1e-6);

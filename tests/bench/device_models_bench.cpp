@@ -3,11 +3,12 @@
 //
 //     build/cuda/tests/bench/iclk_bench_device_models [seconds per measurement, default 1] [models, default 16 ... 128]
 
-#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
 
+#include "device_rate.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/mlp_stats/backend.hpp"
 #include "model_batch.hpp"
@@ -16,8 +17,6 @@ using namespace iclk;
 using namespace iclk::transformer;
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 SimulationOptions paper_run(ModelKind model, bool infinite, mlp_stats::Precision precision) {
   SimulationOptions run = default_options(Profile::paper, model, infinite);
@@ -37,17 +36,8 @@ double run_steps_per_second(SimulationOptions run, std::size_t n_runs, double se
     batch->place(slot, run, IclTask(task_options(run), slot).dataset());
     batch->load(slot, make_model(start)->parameters());
   }
-  constexpr std::uint64_t kStretch = 128;
-  batch->train(n_runs, kStretch);  // records the steps
-  const auto start = Clock::now();
-  std::uint64_t steps = 0;
-  double elapsed = 0.0;
-  do {
-    batch->train(n_runs, kStretch);
-    steps += kStretch;
-    elapsed = std::chrono::duration<double>(Clock::now() - start).count();
-  } while (elapsed < seconds);
-  return static_cast<double>(steps) * static_cast<double>(n_runs) / elapsed;
+  return bench::run_steps_per_second(n_runs, 128, seconds,
+                                     [&](std::uint64_t n_steps) { batch->train(n_runs, n_steps); });
 }
 
 }  // namespace
@@ -56,11 +46,7 @@ int main(int argc, char** argv) {
   std::printf("%s\n", mlp_stats::cuda_description().c_str());
   if (mlp_stats::cuda_problem()) return 0;
   const double seconds = argc > 1 ? std::atof(argv[1]) : 1.0;
-  std::vector<std::size_t> sizes{16, 32, 64, 128};
-  if (argc > 2) {
-    sizes.clear();
-    for (int i = 2; i < argc; ++i) sizes.push_back(std::strtoull(argv[i], nullptr, 10));
-  }
+  const std::vector<std::size_t> sizes = bench::wanted_sizes(argc, argv, {16, 32, 64, 128});
   std::printf("N = 100, D = 63, hidden 512, batch 128\n\n");
   std::printf("%-10s %-6s %-10s %8s %14s\n", "model", "K", "precision", "models", "run-steps/s");
   for (const ModelKind model : {ModelKind::minimal, ModelKind::one_layer}) {
