@@ -14,21 +14,20 @@
 namespace iclk::figures {
 namespace {
 
-constexpr std::size_t kMostGroups = 5, kMostSeeds = 12, kMostBalanced = 40;
-constexpr std::size_t kMostSamples = 300;  ///< of a line
+constexpr std::size_t kMostSizes = 5, kMostSeedsOfSize = 12, kMostBalanced = 40;
 constexpr double kAcquired = 0.95, kHalfway = 0.75;
-constexpr std::array<std::string_view, 2> kColumns = {"iteration", "icl_accuracy"};
+constexpr std::array<std::string_view, 2> kIclAccuracyColumns = {"iteration", "icl_accuracy"};
 
 const std::vector<std::string> kTableColumns = {"group", "run",       "n_context", "n_items",
                                                 "seed",  "iteration", "time",      "icl_accuracy"};
 
 /// Runs of one colour.
-struct Group {
+struct ColorGroup {
   std::string label;
   RunList runs;
 };
 
-double end_iteration(const MeasuredRun& run) {
+double last_measured_iteration(const MeasuredRun& run) {
   return run.trajectory.find("iteration")->back().value_or(iterations_at(run, run.time));
 }
 
@@ -38,7 +37,7 @@ void add_run(Table& table, double group, const MeasuredRun& run, bool first_of_g
   std::vector<double> steps;
   for (const auto& iteration : iterations) steps.push_back(iteration.value_or(0.0));
   int blank_lines = first_of_group ? 2 : 1;
-  for (const std::size_t row : drawn_samples(steps, kMostSamples)) {
+  for (const std::size_t row : drawn_samples(steps, kMostAccuracySamples)) {
     add_row(table,
             {group, run.identity, run.n_context, cell(run.n_items), seed_cell(run), steps[row],
              steps[row] * run.number("lr").value_or(1.0), cell(accuracies[row])},
@@ -47,11 +46,11 @@ void add_run(Table& table, double group, const MeasuredRun& run, bool first_of_g
   }
 }
 
-void add_course(Table& table, double group, const MeasuredRun& run, const Cell& seed, const Course& course) {
+void add_accuracy_course(Table& table, double group, const MeasuredRun& run, const Cell& seed, const Course& course) {
   std::vector<double> times;
   for (const CoursePoint& point : course.points) times.push_back(point.time);
   int blank_lines = 2;
-  for (const std::size_t i : drawn_samples(times, kMostSamples)) {
+  for (const std::size_t i : drawn_samples(times, kMostAccuracySamples)) {
     const CoursePoint& point = course.points[i];
     add_row(table,
             {group, std::string("theory"), run.n_context, cell(run.n_items), seed, iterations_at(run, point.time),
@@ -66,7 +65,7 @@ void add_course(Table& table, double group, const MeasuredRun& run, const Cell& 
 std::pair<double, double> drawn_range(const RunList& runs, bool to_the_end) {
   std::vector<double> acquired, ends;
   for (const MeasuredRun* run : runs) {
-    ends.push_back(end_iteration(*run));
+    ends.push_back(last_measured_iteration(*run));
     if (run->acquired) acquired.push_back(iterations_at(*run, run->time));
   }
   const Estimate times = range_of(acquired.empty() ? ends : acquired);
@@ -93,14 +92,14 @@ std::optional<double> rise_of(const MeasuredRun& run) {
   return left ? std::optional(1.0 - *left / t_icl) : std::nullopt;
 }
 
-RunList all_of(const std::vector<Group>& groups) {
+RunList all_of(const std::vector<ColorGroup>& groups) {
   RunList runs;
-  for (const Group& group : groups) runs.insert(runs.end(), group.runs.begin(), group.runs.end());
+  for (const ColorGroup& group : groups) runs.insert(runs.end(), group.runs.begin(), group.runs.end());
   return runs;
 }
 
 /// What both kinds of figure share: the table of the runs, axes and legend.
-FigureTables figure_of(const std::vector<Group>& groups, Table theory, bool to_the_end) {
+FigureTables figure_of(const std::vector<ColorGroup>& groups, Table theory, bool to_the_end) {
   FigureTables figure;
   Table table{.part = "", .columns = kTableColumns, .rows = {}};
   std::string labels;
@@ -125,7 +124,7 @@ FigureTables figure_of(const std::vector<Group>& groups, Table theory, bool to_t
 }
 
 /// Theory beside the first runs of each group, and in words how far it is from all of them.
-std::string add_balanced_courses(Table& theory, const std::vector<Group>& groups) {
+std::string add_balanced_courses(Table& theory, const std::vector<ColorGroup>& groups) {
   constexpr std::size_t kMostCourses = 2;  // of a group
   double sum = 0.0, sampling = 0.0;
   std::size_t n_points = 0;
@@ -166,7 +165,7 @@ std::string add_balanced_courses(Table& theory, const std::vector<Group>& groups
 RunList candidates(const RunList& runs, bool random_labels) {
   RunList list;
   std::copy_if(runs.begin(), runs.end(), std::back_inserter(list), [&](const MeasuredRun* run) {
-    return has_random_labels(*run) == random_labels && has_columns(*run, kColumns);
+    return has_random_labels(*run) == random_labels && has_columns(*run, kIclAccuracyColumns);
   });
   return list;
 }
@@ -188,7 +187,7 @@ FigureTables acquisition_tables(std::string_view model, const std::string& id, c
   std::vector<RunList> sizes = groups_of(chosen, Vary::nothing);
   std::stable_sort(sizes.begin(), sizes.end(),
                    [](const RunList& a, const RunList& b) { return n_acquired(a) > n_acquired(b); });
-  if (sizes.size() > kMostGroups) sizes.resize(kMostGroups);
+  if (sizes.size() > kMostSizes) sizes.resize(kMostSizes);
   std::stable_sort(sizes.begin(), sizes.end(), [](const RunList& a, const RunList& b) {
     const auto size = [](const RunList& runs) {
       return std::pair(runs.front()->n_context, runs.front()->n_items.value_or(HUGE_VAL));
@@ -199,20 +198,21 @@ FigureTables acquisition_tables(std::string_view model, const std::string& id, c
   const NetworkCurves network =
       model == "minimal" ? NetworkCurves(data, *chosen.front(), options, folder) : NetworkCurves();
   Table theory{.part = "theory", .columns = kTableColumns, .rows = {}};
-  std::vector<Group> groups;
+  std::vector<ColorGroup> groups;
   std::vector<std::string> numbers;
   std::vector<const MeasuredCurve*> used;
   std::vector<double> rises;
   for (const RunList& runs : sizes) {
     const MeasuredRun& first = *runs.front();
-    Group group{size_label(first),
-                {runs.begin(), runs.begin() + static_cast<std::ptrdiff_t>(std::min(runs.size(), kMostSeeds))}};
+    ColorGroup group{
+        size_label(first),
+        {runs.begin(), runs.begin() + static_cast<std::ptrdiff_t>(std::min(runs.size(), kMostSeedsOfSize))}};
     std::vector<double> measured, predicted;
     double end = 0.0;
     for (const MeasuredRun* run : runs) {
       if (run->acquired) measured.push_back(iterations_at(*run, run->time));
       if (const auto rise = rise_of(*run)) rises.push_back(*rise);
-      end = std::max(end, end_iteration(*run) * run->number("lr").value_or(1.0));
+      end = std::max(end, last_measured_iteration(*run) * run->number("lr").value_or(1.0));
     }
     // K infinite needs no curve: the MLP learns nothing. Otherwise the first curve of this K is drawn.
     const std::vector<const MeasuredCurve*> curves =
@@ -225,8 +225,8 @@ FigureTables acquisition_tables(std::string_view model, const std::string& id, c
           course_of(first, start_of(first), curve != nullptr ? &curve->curves : nullptr, std::max(end, 1e-9));
       if (const auto time = acquisition_time(course)) predicted.push_back(iterations_at(first, *time));
       if (i > 0) continue;
-      add_course(theory, static_cast<double>(groups.size() + 1), first, curve != nullptr ? seed_cell(*curve) : Cell(),
-                 course);
+      add_accuracy_course(theory, static_cast<double>(groups.size() + 1), first,
+                          curve != nullptr ? seed_cell(*curve) : Cell(), course);
     }
     used.insert(used.end(), curves.begin(), curves.end());
     std::string words = "N = " + format_number(first.n_context) +
@@ -291,14 +291,15 @@ FigureTables figA8_tables(const std::filesystem::path& data, const FigureOptions
   const auto end_of = [](const MeasuredRun& run) {
     return run.number("end_icl_accuracy").value_or(run.trajectory.find("icl_accuracy")->back().value_or(0.0));
   };
-  std::array<Group, 3> classes = {Group{"acquired", {}}, Group{"in between", {}}, Group{"not acquired", {}}};
+  std::array<ColorGroup, 3> classes = {ColorGroup{"acquired", {}}, ColorGroup{"in between", {}},
+                                       ColorGroup{"not acquired", {}}};
   for (std::size_t i = 0; i < std::min(chosen.size(), kMostBalanced); ++i) {
     const double end = end_of(*chosen[i]);
     classes[end >= kAcquired ? 0 : end >= kHalfway ? 1 : 2].runs.push_back(chosen[i]);
   }
-  std::vector<Group> groups;
+  std::vector<ColorGroup> groups;
   std::vector<std::string> numbers;
-  for (Group& group : classes) {
+  for (ColorGroup& group : classes) {
     numbers.push_back(group.label + ": " + std::to_string(group.runs.size()) + " of " +
                       std::to_string(std::min(chosen.size(), kMostBalanced)) + " runs");
     group.label += " (" + std::to_string(group.runs.size()) + ")";

@@ -13,9 +13,7 @@
 namespace iclk::figures {
 namespace {
 
-constexpr double kMargin = 1.5;   ///< factor around the measured K
-constexpr double kSpread = 0.12;  ///< in ln K: the runs of one K lie side by side over this width
-constexpr std::size_t kMostPanels = 6;
+constexpr double kItemSpread = 0.12;  ///< in ln K: the runs of one K lie side by side over this width
 constexpr int kCurvePoints = 61;
 
 struct Accuracy {
@@ -28,10 +26,10 @@ std::optional<double> end_iwl(const MeasuredRun& run) { return run.number("end_i
 
 /// K at which the run `i` of n of one K is drawn.
 double beside(double n_items, std::size_t i, std::size_t n) {
-  return n_items * (n > 1 ? std::exp(kSpread * (static_cast<double>(i) / static_cast<double>(n - 1) - 0.5)) : 1.0);
+  return n_items * (n > 1 ? std::exp(kItemSpread * (static_cast<double>(i) / static_cast<double>(n - 1) - 0.5)) : 1.0);
 }
 
-std::optional<double> mean_of(const std::vector<double>& values) {
+std::optional<double> average_of(const std::vector<double>& values) {
   if (values.empty()) return std::nullopt;
   double sum = 0.0;
   for (const double value : values) sum += value;
@@ -67,8 +65,8 @@ PredictedThreshold predicted_threshold(const std::filesystem::path& data, const 
 FigureTables accuracy_tables(const Accuracy& what, const std::filesystem::path& data, const FigureOptions& options) {
   validate(options);
   MeasuredRuns found = drawn_runs(what.id, data, options, false, [&](const MeasuredRun& run) {
-    return run.model == what.model && run.n_items && !run.text("labels").starts_with("balanced") &&
-           (!what.icl || end_icl(run)) && (!what.iwl || end_iwl(run));
+    return run.model == what.model && run.n_items && !has_balanced_labels(run) && (!what.icl || end_icl(run)) &&
+           (!what.iwl || end_iwl(run));
   });
   const RunList family = largest_of(groups_of(all_runs(found.runs), Vary::size));
   const std::vector<RunList> places = groups_of(family, Vary::nothing);
@@ -99,7 +97,7 @@ FigureTables accuracy_tables(const Accuracy& what, const std::filesystem::path& 
       add_row(runs, {n_items, seed_cell(run), beside(n_items, i, at.size()), cell(end_icl(run)), cell(end_iwl(run)),
                      run.acquired ? 1.0 : 0.0, run.file.string()});
     }
-    add_row(means, {n_items, cell(mean_of(icl)), cell(mean_of(iwl)), static_cast<double>(at.size()),
+    add_row(means, {n_items, cell(average_of(icl)), cell(average_of(iwl)), static_cast<double>(at.size()),
                     static_cast<double>(n_acquired(at))});
     k_low = std::min(k_low, n_items);
     k_high = std::max(k_high, n_items);
@@ -119,9 +117,9 @@ FigureTables accuracy_tables(const Accuracy& what, const std::filesystem::path& 
     k_high = std::max(k_high, k);
   }
   figure.tables = {std::move(runs), std::move(means), std::move(threshold)};
-  add_log_axis(figure, "k", k_low / kMargin, k_high * kMargin);
+  add_log_axis(figure, "k", k_low / kItemMargin, k_high * kItemMargin);
   const double k = predicted.exact_loss.value.value_or(k_low);
-  const auto inside = [&](double end) { return std::clamp(end, k_low / kMargin, k_high * kMargin); };
+  const auto inside = [&](double end) { return std::clamp(end, k_low / kItemMargin, k_high * kItemMargin); };
   figure.numbers.insert(figure.numbers.end(), {{"has_theory", has_theory ? 1.0 : 0.0},
                                                {"theory_k", k},
                                                {"theory_k_low", inside(predicted.exact_loss.low.value_or(k))},
@@ -175,7 +173,7 @@ FigureTables fig3a_tables(const std::filesystem::path& data, const FigureOptions
 FigureTables figA7_tables(const std::filesystem::path& data, const FigureOptions& options) {
   validate(options);
   MeasuredRuns found = drawn_runs("figA7", data, options, false, [](const MeasuredRun& run) {
-    return run.n_items && !run.text("labels").starts_with("balanced") && end_icl(run);
+    return run.n_items && !has_balanced_labels(run) && end_icl(run);
   });
   const RunList family = largest_of(groups_of(all_runs(found.runs), Vary::size));
   RunCaption caption{.runs = family,
@@ -257,7 +255,7 @@ FigureTables figA7_tables(const std::filesystem::path& data, const FigureOptions
   figure.numbers = {{"n_panels", static_cast<double>(contexts.size())}, {"has_theory", has_theory ? 1.0 : 0.0}};
   figure.texts.emplace_back("panel_labels", quoted_words(labels));
   figure.tables = {std::move(runs), std::move(lines), std::move(thresholds)};
-  add_log_axis(figure, "k", k_low / kMargin, k_high * kMargin);
+  add_log_axis(figure, "k", k_low / kItemMargin, k_high * kItemMargin);
   figure.caption =
       make_run_caption("figA7: in-context learning against K for each N (Fig. A.7 of the paper)",
                        "ICL accuracy at the end of every run against the number of items K, a panel for each N; the "

@@ -14,24 +14,23 @@
 namespace iclk::figures {
 namespace {
 
-constexpr std::size_t kMostGroups = 4;
-constexpr std::size_t kMostSamples = 26;  ///< measurements drawn as points
-constexpr std::size_t kLinePoints = 250;
-constexpr std::array<std::string_view, 4> kColumns = {"iteration", "time", "beta", "w"};
+constexpr std::size_t kMostStarts = 4;
+constexpr std::size_t kMostPoints = 26;  ///< measurements drawn of a start
+constexpr std::array<std::string_view, 4> kStrengthColumns = {"iteration", "time", "beta", "w"};
 
 /// Runs of equal settings and equal start.
-struct Group {
+struct StartGroup {
   RunList runs;
   theory::FlowState start;
 };
 
-std::vector<Group> groups_by_start(const RunList& runs) {
-  std::vector<Group> groups;
+std::vector<StartGroup> groups_by_start(const RunList& runs) {
+  std::vector<StartGroup> groups;
   for (const RunList& list : groups_of(runs, Vary::nothing)) {
-    std::vector<Group> here;
+    std::vector<StartGroup> here;
     for (const MeasuredRun* run : list) {
       const theory::FlowState start = start_of(*run);
-      const auto known = std::find_if(here.begin(), here.end(), [&](const Group& group) {
+      const auto known = std::find_if(here.begin(), here.end(), [&](const StartGroup& group) {
         return std::abs(group.start.w - start.w) < 1e-6 && std::abs(group.start.beta - start.beta) < 1e-6;
       });
       if (known == here.end()) {
@@ -46,7 +45,7 @@ std::vector<Group> groups_by_start(const RunList& runs) {
 }
 
 /// Times of the picture: from well before the first acquisition to where all have long acquired.
-std::pair<double, double> drawn_times(const Group& group) {
+std::pair<double, double> drawn_times(const StartGroup& group) {
   std::vector<double> acquired, ends;
   for (const MeasuredRun* run : group.runs) {
     ends.push_back(run->trajectory.find("time")->back().value_or(0.0));
@@ -59,15 +58,15 @@ std::pair<double, double> drawn_times(const Group& group) {
 }
 
 /// Median and range over the runs of a group at the measurements that at least half of them have.
-void add_points(Table& table, double number, const Group& group) {
+void add_strength_points(Table& table, double number, const StartGroup& group) {
   struct Values {
     double time = 0.0;
     std::vector<double> beta, w;
   };
   std::map<double, Values> by_iteration;
   for (const MeasuredRun* run : group.runs) {
-    std::array<const std::vector<std::optional<double>>*, kColumns.size()> columns{};
-    for (std::size_t i = 0; i < kColumns.size(); ++i) columns[i] = run->trajectory.find(kColumns[i]);
+    std::array<const std::vector<std::optional<double>>*, kStrengthColumns.size()> columns{};
+    for (std::size_t i = 0; i < kStrengthColumns.size(); ++i) columns[i] = run->trajectory.find(kStrengthColumns[i]);
     for (std::size_t row = 0; row < run->trajectory.n_rows(); ++row) {
       if (!(*columns[0])[row] || !(*columns[2])[row] || !(*columns[3])[row]) continue;
       Values& values = by_iteration[*(*columns[0])[row]];
@@ -85,7 +84,7 @@ void add_points(Table& table, double number, const Group& group) {
   }
   const MeasuredRun& run = *group.runs.front();
   int blank_lines = 2;
-  for (const std::size_t i : drawn_samples(times, kMostSamples)) {
+  for (const std::size_t i : drawn_samples(times, kMostPoints)) {
     const Values& values = by_iteration.at(iterations[i]);
     const Estimate beta = range_of(values.beta), w = range_of(values.w);
     add_row(table,
@@ -100,8 +99,8 @@ struct Line {
   double time, beta, w;
 };
 
-void add_line(Table& table, double number, double form, const MeasuredRun& run, const std::vector<Line>& line,
-              std::pair<double, double> drawn) {
+void add_strength_line(Table& table, double number, double form, const MeasuredRun& run, const std::vector<Line>& line,
+                       std::pair<double, double> drawn) {
   std::vector<double> times;
   std::vector<Line> kept;
   for (const Line& point : line) {
@@ -111,7 +110,7 @@ void add_line(Table& table, double number, double form, const MeasuredRun& run, 
   }
   if (kept.size() < 2) return;
   int blank_lines = 2;
-  for (const std::size_t i : drawn_samples(times, kLinePoints)) {
+  for (const std::size_t i : drawn_samples(times, kMostStrengthSamples)) {
     add_row(table,
             {number, form, run.n_context, cell(run.n_items), iterations_at(run, times[i]), times[i], kept[i].beta,
              kept[i].w},
@@ -138,7 +137,7 @@ FigureTables attention_tables(const std::filesystem::path& data, const FigureOpt
   MeasuredRuns folder = read_run_folder(data, {.trajectories = true, .skip_bad_files = options.skip_bad_files});
   RunList candidates;
   for (const MeasuredRun* run : runs_of_model(folder, "minimal")) {
-    if (has_random_labels(*run) && has_columns(*run, kColumns)) candidates.push_back(run);
+    if (has_random_labels(*run) && has_columns(*run, kStrengthColumns)) candidates.push_back(run);
   }
   const std::vector<RunList> series = groups_of(candidates, Vary::size | Vary::item_rules);
   if (series.empty()) {
@@ -146,12 +145,12 @@ FigureTables attention_tables(const std::filesystem::path& data, const FigureOpt
                        "iclk simulate --items inf --context 50 --seed 0:4 --out DIR");
   }
   const RunList chosen = series_to_draw(series, data, options, folder);
-  std::vector<Group> groups = groups_by_start(chosen);
+  std::vector<StartGroup> groups = groups_by_start(chosen);
   std::stable_sort(groups.begin(), groups.end(),
-                   [](const Group& a, const Group& b) { return n_acquired(a.runs) > n_acquired(b.runs); });
-  if (groups.size() > kMostGroups) groups.resize(kMostGroups);
-  std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
-    const auto size = [](const Group& group) {
+                   [](const StartGroup& a, const StartGroup& b) { return n_acquired(a.runs) > n_acquired(b.runs); });
+  if (groups.size() > kMostStarts) groups.resize(kMostStarts);
+  std::stable_sort(groups.begin(), groups.end(), [](const StartGroup& a, const StartGroup& b) {
+    const auto size = [](const StartGroup& group) {
       const MeasuredRun& run = *group.runs.front();
       return std::pair(run.n_context, run.n_items.value_or(HUGE_VAL));
     };
@@ -173,12 +172,12 @@ FigureTables attention_tables(const std::filesystem::path& data, const FigureOpt
   bool all_have_theory = true;
   double first = HUGE_VAL, last = 0.0;
   for (std::size_t i = 0; i < groups.size(); ++i) {
-    const Group& group = groups[i];
+    const StartGroup& group = groups[i];
     const MeasuredRun& run = *group.runs.front();
     const auto number = static_cast<double>(i + 1);
     drawn.insert(drawn.end(), group.runs.begin(), group.runs.end());
     labels += (i > 0 ? "|" : "") + size_label(run);
-    add_points(points, number, group);
+    add_strength_points(points, number, group);
     const auto range = drawn_times(group);
     first = std::min(first, iterations_at(run, range.first));
     last = std::max(last, iterations_at(run, range.second));
@@ -192,8 +191,8 @@ FigureTables attention_tables(const std::filesystem::path& data, const FigureOpt
     const Course course = course_of(run, group.start, curve, range.second);
     std::vector<Line> exact;
     for (const CoursePoint& point : course.points) exact.push_back({point.time, point.beta, point.w});
-    add_line(lines, number, 1, run, exact, range);
-    add_line(lines, number, 2, run, leading_line(run, group.start, curve, range.second), range);
+    add_strength_line(lines, number, 1, run, exact, range);
+    add_strength_line(lines, number, 2, run, leading_line(run, group.start, curve, range.second), range);
     std::vector<double> measured;
     for (const MeasuredRun* r : group.runs) {
       if (const auto time = r->number("t_attention_half")) measured.push_back(iterations_at(*r, *time));

@@ -20,7 +20,7 @@ constexpr const char* kBalanced =
 constexpr std::string_view kExemplars = "balanced-context";
 constexpr std::string_view kWithTarget = "balanced-context-with-target";
 
-bool is_balanced(const MeasuredRun& run) {
+bool is_balanced_without_decay(const MeasuredRun& run) {
   return (run.text("labels") == kExemplars || run.text("labels") == kWithTarget) && !has_decay(run);
 }
 
@@ -42,7 +42,7 @@ Claim higher_claim() {
   return claim;
 }
 
-Claim half_claim() {
+Claim balanced_half_claim() {
   Claim claim =
       make_claim("balanced-half", ClaimOrigin::ours, "Eq. 9 in closed form",
                  "With balanced contexts and K far above the threshold the share that acquires is that of the "
@@ -145,7 +145,7 @@ void add_half(const RunList& balanced, ClaimList& claims) {
   if (!(spread.w0_sd > 0.0)) spread.w0_sd = kNoise;
   const auto count = first.text("labels") == kWithTarget ? theory::BalancedCount::exemplars_and_target
                                                          : theory::BalancedCount::exemplars;
-  Claim claim = half_claim();
+  Claim claim = balanced_half_claim();
   const double predicted = theory::balanced_basin_probability(spread, count);
   claim.measured = share_of(last);
   claim.prediction = exactly(predicted);
@@ -163,7 +163,7 @@ void add_balanced_claims(const Evidence& evidence, ClaimList& claims) {
   const std::vector<RunList> standard =
       setups_of(results, [](const MeasuredRun& run) { return has_random_labels(run) && !has_decay(run); });
   ClaimList fewer, higher, half;
-  for (const RunList& balanced : setups_of(results, is_balanced)) {
+  for (const RunList& balanced : setups_of(results, is_balanced_without_decay)) {
     if (const RunList* partner = partner_of(balanced, standard)) add_comparison(balanced, *partner, fewer, higher);
     add_half(balanced, half);
   }
@@ -176,7 +176,8 @@ void add_balanced_claims(const Evidence& evidence, ClaimList& claims) {
                          "runs with balanced contexts and runs with random labels at one N and the same two or more K",
                          kBalanced));
   }
-  if (half.empty()) half.push_back(gap(half_claim(), "runs of the minimal model with balanced contexts", kBalanced));
+  if (half.empty())
+    half.push_back(gap(balanced_half_claim(), "runs of the minimal model with balanced contexts", kBalanced));
   claims.insert(claims.end(), fewer.begin(), fewer.end());
   claims.insert(claims.end(), higher.begin(), higher.end());
   claims.insert(claims.end(), half.begin(), half.end());

@@ -9,9 +9,9 @@
 namespace iclk::figures {
 namespace {
 
-constexpr const char* kSeeds =
+constexpr const char* kSeedsCommand =
     "iclk simulate --model one-layer --items inf --context 50 --seed 0:100 --stop-icl 0.96 --out DIR/runs";
-constexpr const char* kStarts =
+constexpr const char* kStartsCommand =
     "iclk simulate --items inf --context 50 --beta0-sd 0.3 --seed 0:100 --stop-icl 0.96 --out DIR/runs";
 
 Claim tail_claim() {
@@ -24,7 +24,7 @@ Claim tail_claim() {
   return claim;
 }
 
-Claim start_claim() {
+Claim start_dependence_claim() {
   Claim claim = make_claim("start-dependence", ClaimOrigin::ours, "Eqs. 31-32, Fig. A.1a",
                            "Over seeds t_ICL of the minimal model depends on beta0 as the exact solution says.");
   claim.quantity = "d ln t_ICL/d beta0 over runs";
@@ -108,16 +108,16 @@ void add_start(const RunList& setup, ClaimList& claims) {
     if (!start || !run->acquired) continue;
     beta0.push_back(*start);
     log_time.push_back(std::log(run->time / run->n_exemplars));
-    constexpr double kStep = 0.01;
+    constexpr double kBeta0Step = 0.01;
     const auto log_needed = [&](double beta) {
       return std::log(theory::acquisition_integral_exact(run->n_exemplars, beta, 0.0, kUntrainedC2));
     };
-    predicted += (log_needed(*start + kStep) - log_needed(*start - kStep)) / (2.0 * kStep);
+    predicted += (log_needed(*start + kBeta0Step) - log_needed(*start - kBeta0Step)) / (2.0 * kBeta0Step);
     used.push_back(run);
   }
   if (used.size() < 4) return;
   predicted /= static_cast<double>(used.size());
-  Claim claim = start_claim();
+  Claim claim = start_dependence_claim();
   constexpr double kReach = 0.15;
   claim.prediction = exactly(predicted);
   claim.allowed = {predicted, predicted - kReach, predicted + kReach};
@@ -186,19 +186,19 @@ void add_distribution_claims(const Evidence& evidence, ClaimList& claims) {
     before = claims.size();
   };
   for (const RunList& setup : setups_of(results, has_spread)) add_tail(setup, claims);
-  close(tail_claim(), "runs with K infinite that differ in their random start", kSeeds);
+  close(tail_claim(), "runs with K infinite that differ in their random start", kSeedsCommand);
   for (const RunList& setup : setups_of(results, [](const MeasuredRun& run) {
          return has_spread(run) && is_minimal(run) && !(run.number("w0_sd").value_or(0.0) > 0.0);
        })) {
     add_start(setup, claims);
   }
-  close(start_claim(), "measurements (simulation files) of the minimal model with K infinite and random beta0",
-        kStarts);
+  close(start_dependence_claim(),
+        "measurements (simulation files) of the minimal model with K infinite and random beta0", kStartsCommand);
   for (const RunList& setup :
        setups_of(results, has_random_labels, Vary::size | Vary::attention_decay | Vary::beta_decay)) {
     add_abrupt(setup, claims);
   }
-  close(abrupt_claim(), "measurements (simulation files) of runs that acquired", kStarts);
+  close(abrupt_claim(), "measurements (simulation files) of runs that acquired", kStartsCommand);
 }
 
 }  // namespace iclk::figures

@@ -20,7 +20,7 @@ struct LossPoint {
   std::optional<double> w, c1;
 };
 
-std::vector<LossPoint> points_of(const MeasuredRun& run) {
+std::vector<LossPoint> loss_points_of(const MeasuredRun& run) {
   const auto* times = run.trajectory.find("time");
   const auto* icl = run.trajectory.find("icl_loss");
   const auto* iwl = run.trajectory.find("iwl_loss");
@@ -104,7 +104,7 @@ void add_loss_relation_claims(const Evidence& evidence, ClaimList& claims) {
       for (const MeasuredRun* run : setup) {
         double sum = 0.0;
         int count = 0;
-        for (const LossPoint& point : points_of(*run)) {
+        for (const LossPoint& point : loss_points_of(*run)) {
           const auto predicted = relation.iwl(*run, point);
           if (!predicted || !(*predicted > 0.0)) continue;
           sum += std::log(point.iwl / *predicted);

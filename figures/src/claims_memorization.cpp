@@ -16,7 +16,7 @@ std::string predict_command(const Evidence& evidence, const CurveSet& set) {
   return "iclk predict " + (set.folder / set.pattern).string() + " --context " + format_number(evidence.n_context());
 }
 
-Claim exponent_claim() {
+Claim memorization_exponent_claim() {
   Claim claim = make_claim("memorization-exponent", ClaimOrigin::paper, "Sec. 3.6, Fig. 5",
                            "I_K(infinity) grows with the number of items as K^nu with nu near 0.7.");
   claim.quantity = "nu";
@@ -67,7 +67,7 @@ Claim c3_claim() {
   return claim;
 }
 
-Claim start_claim() {
+Claim memorization_start_claim() {
   Claim claim = make_claim("memorization-start", ClaimOrigin::ours, "Eq. 15, App. A.4",
                            "c3 is not below 1 before training (Jensen's inequality): the paper has it near 1.");
   claim.quantity = "c3 at the first measurement, mean over runs";
@@ -130,8 +130,8 @@ void add_memorization_claims(const Evidence& evidence, ClaimList& claims) {
   for (const CurveSet& set : evidence.results().networks) {
     if (!set.prediction) continue;
     any = true;
-    Claim exponent = exponent_claim(), straight = straight_claim(), finite = finite_claim(), seeds = seed_claim(),
-          c3 = c3_claim(), start = start_claim();
+    Claim exponent = memorization_exponent_claim(), straight = straight_claim(), finite = finite_claim(),
+          seeds = seed_claim(), c3 = c3_claim(), start = memorization_start_claim();
     if (set.prediction->law) {
       take_law(exponent, straight, seeds, set);
     } else {
@@ -144,7 +144,8 @@ void add_memorization_claims(const Evidence& evidence, ClaimList& claims) {
     }
   }
   if (any) return;
-  for (Claim claim : {exponent_claim(), straight_claim(), finite_claim(), seed_claim(), c3_claim(), start_claim()}) {
+  for (Claim claim : {memorization_exponent_claim(), straight_claim(), finite_claim(), seed_claim(), c3_claim(),
+                      memorization_start_claim()}) {
     claims.push_back(gap(std::move(claim), "memorization curves of an MLP trained alone", kTrain));
   }
 }

@@ -70,7 +70,7 @@ bool is_finite_standard(const MeasuredRun& run) { return run.n_items && has_rand
 /// Runs of one N and K with the rarer outcome.
 std::size_t n_rarer(const RunList& runs) { return std::min(n_acquired(runs), runs.size() - n_acquired(runs)); }
 
-std::string points_of(const RunList& runs) {
+std::string place_text(const RunList& runs) {
   return "N = " + format_number(runs.front()->n_exemplars) + ", K = " + format_number(*runs.front()->n_items);
 }
 
@@ -93,7 +93,7 @@ void add_bimodality(const RunList& setup, const RunList& place, ClaimList& claim
       dip.reason = "fewer than 30 runs: where the test finds nothing, that says nothing";
   }
   for (Claim* claim : {&share, &dip}) {
-    take_runs(*claim, place, setup, points_of(place));
+    take_runs(*claim, place, setup, place_text(place));
     claims.push_back(std::move(*claim));
   }
 }
@@ -135,7 +135,7 @@ void add_probability(const Evidence& evidence, const RunList& setup, const RunLi
   } else {
     claim.reason = "no data: memorization curves of this network at two K";
   }
-  take_runs(claim, place, setup, points_of(place));
+  take_runs(claim, place, setup, place_text(place));
   if (!prediction) claim.commands = {curve_command(run)};
   claims.push_back(std::move(claim));
 }

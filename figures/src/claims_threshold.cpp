@@ -13,14 +13,14 @@
 namespace iclk::figures {
 namespace {
 
-constexpr const char* kScan =
+constexpr const char* kThresholdPlan =
     "iclk sweep run PLAN.toml --out runs && iclk sweep collect runs --csv DIR/experiments/threshold.runs.csv   (a plan "
     "with "
     "several K about K* at each N, several seeds; iclk fit threshold --design proposes K)";
 
 bool is_scan(const MeasuredRun& run) { return run.n_items && has_random_labels(run) && !has_decay(run); }
 
-Claim exponent_claim() {
+Claim threshold_exponent_claim() {
   Claim claim = make_claim("threshold-exponent", ClaimOrigin::paper, "Eq. 13, Fig. 6a",
                            "K* grows as N^(1/nu) with the nu of the memorization law.");
   claim.quantity = "exponent of K* in N";
@@ -81,7 +81,7 @@ Claim sharp_claim() {
   return claim;
 }
 
-std::vector<fit::RunOutcome> outcomes_of(const RunList& runs) {
+std::vector<fit::RunOutcome> outcomes_by_exemplars(const RunList& runs) {
   std::vector<fit::RunOutcome> outcomes;
   for (const MeasuredRun* run : runs) {
     outcomes.push_back({.n_items = *run->n_items, .acquired = run->acquired, .n_context = run->n_exemplars});
@@ -181,9 +181,9 @@ void add_attention_values(const Evidence& evidence, const RunList& setup, std::s
 
 void add_exponents(const RunList& setup, std::span<const ContextResult> results, ClaimList& claims) {
   const std::vector<double> contexts = contexts_of(setup);
-  const fit::ThresholdScaling scaling = fit::fit_threshold_scaling(outcomes_of(setup));
+  const fit::ThresholdScaling scaling = fit::fit_threshold_scaling(outcomes_by_exemplars(setup));
   const Prediction* prediction = results.front().prediction;
-  Claim paper = exponent_claim();
+  Claim paper = threshold_exponent_claim();
   paper.measured = scaling.exponent;
   const std::string points = range_text("N", contexts);
   take_runs(paper, setup, setup, points);
@@ -243,8 +243,8 @@ void add_threshold_claims(const Evidence& evidence, ClaimList& claims) {
       for (const MeasuredRun* run : runs) items.insert(*run->n_items);
       if (items.size() < 2) continue;
       const bool has_theory = is_minimal(*runs.front());
-      results.push_back(
-          {n, fit::fit_threshold(outcomes_of(runs)), has_theory ? evidence.prediction_of(*runs.front()) : nullptr});
+      results.push_back({n, fit::fit_threshold(outcomes_by_exemplars(runs)),
+                         has_theory ? evidence.prediction_of(*runs.front()) : nullptr});
     }
     if (results.empty()) continue;
     any = true;
@@ -260,9 +260,11 @@ void add_threshold_claims(const Evidence& evidence, ClaimList& claims) {
   }
   for (ClaimList* list : {&exponents, &values, &attention, &widths})
     claims.insert(claims.end(), list->begin(), list->end());
-  const auto close = [&](Claim claim, const char* missing) { claims.push_back(gap(std::move(claim), missing, kScan)); };
+  const auto close = [&](Claim claim, const char* missing) {
+    claims.push_back(gap(std::move(claim), missing, kThresholdPlan));
+  };
   if (!any_contexts) {
-    close(exponent_claim(), "runs at several K for two or more N");
+    close(threshold_exponent_claim(), "runs at several K for two or more N");
     close(effective_claim(), "runs of the minimal model at several K for two or more N");
   }
   if (values.empty()) {

@@ -8,6 +8,7 @@
 #include "iclk/core/run_info.hpp"
 #include "iclk/theory/acquisition_time.hpp"
 #include "iclk/theory/attention_flow.hpp"
+#include "outcome_theory.hpp"
 
 // When trained models acquire with K infinite, where nothing can be memorized.
 namespace iclk::figures {
@@ -18,21 +19,17 @@ constexpr const char* kRuns =
 
 bool is_unlimited(const MeasuredRun& run) { return !run.n_items && has_random_labels(run) && !has_decay(run); }
 
-theory::FlowState start_of(const MeasuredRun& run) {
-  return {.w = run.number("w0").value_or(0.0), .beta = run.number("beta0").value_or(0.0)};
-}
-
 /// Time to half of the attention with the exact loss; items of finite dimension where it is given.
 std::optional<double> half_time(const MeasuredRun& run, std::optional<double> dim) {
   theory::ContextModel context{.n_context = run.n_exemplars};
   context.item_dim = dim;
-  const auto flow = theory::attention_flow(context, start_of(run), theory::ConstantMemorization{});
+  const auto flow = theory::attention_flow(context, mean_start(starts_of(run)), theory::ConstantMemorization{});
   return flow.attention_half ? std::optional(flow.attention_half->time) : std::nullopt;
 }
 
 std::optional<double> accuracy_time(const MeasuredRun& run) {
-  const auto flow =
-      theory::attention_flow({.n_context = run.n_exemplars}, start_of(run), theory::ConstantMemorization{});
+  const auto flow = theory::attention_flow({.n_context = run.n_exemplars}, mean_start(starts_of(run)),
+                                           theory::ConstantMemorization{});
   return flow.accuracy_95 ? std::optional(flow.accuracy_95->time) : std::nullopt;
 }
 
@@ -44,7 +41,7 @@ std::vector<double> results_of(std::span<const MeasuredRun* const> runs, std::st
   return values;
 }
 
-Claim half_claim() {
+Claim attention_time_claim() {
   Claim claim = make_claim("acquisition-time", ClaimOrigin::ours, "Eq. 21, replaces Eq. 11",
                            "The exact loss gives the acquisition time of the minimal model without a free factor.");
   claim.quantity = "time to half of the attention on the copy [lr x SGD steps]";
@@ -77,7 +74,7 @@ Claim linear_claim() {
   return claim;
 }
 
-Claim exponent_claim() {
+Claim time_exponent_claim() {
   Claim claim = make_claim("time-exponent", ClaimOrigin::ours, "Eq. 21",
                            "At finite N t_ICL grows more slowly than N, with the local exponent of the exact loss.");
   claim.quantity = "exponent of t_ICL in N";
@@ -113,12 +110,12 @@ void add_for_context(const RunList& setup, double n_exemplars, ClaimList& claims
     take_runs(claim, runs, setup, points);
     claims.push_back(std::move(claim));
   };
-  add(half_claim(), *exact, mean, 0.03);
+  add(attention_time_claim(), *exact, mean, 0.03);
   if (const auto dim = run.number("dim")) {
     if (const auto corrected = half_time(run, dim)) add(dim_claim(), *corrected, mean, 0.02);
   }
-  const double blow_up =
-      theory::acquisition_integral_exact(n_exemplars, start_of(run).beta, start_of(run).w, kUntrainedC2);
+  const theory::FlowState start = mean_start(starts_of(run));
+  const double blow_up = theory::acquisition_integral_exact(n_exemplars, start.beta, start.w, kUntrainedC2);
   const auto less = [&](const std::optional<double>& time) {
     return time ? std::optional(*time - blow_up) : std::nullopt;
   };
@@ -154,7 +151,7 @@ void add_for_setup(const RunList& setup, ClaimList& claims) {
           y.push_back(std::log(*time));
         }
       }
-      Claim ours = exponent_claim();
+      Claim ours = time_exponent_claim();
       ours.measured = exponent;
       const Estimate predicted = slope_of(x, y);
       if (predicted.value) {
@@ -198,7 +195,8 @@ void add_acquisition_time_claims(const Evidence& evidence, ClaimList& claims) {
     for (const double n : contexts_of(setup)) add_for_context(setup, n, claims);
   }
   for (const RunList& setup : setups_of(results, is_unlimited)) add_for_setup(setup, claims);
-  for (Claim claim : {half_claim(), dim_claim(), excess_claim(), linear_claim(), exponent_claim(), scatter_claim()}) {
+  for (Claim claim :
+       {attention_time_claim(), dim_claim(), excess_claim(), linear_claim(), time_exponent_claim(), scatter_claim()}) {
     if (!has(claim.id)) {
       claims.push_back(gap(std::move(claim), "runs with K infinite at two or more N, several seeds each", kRuns));
     }

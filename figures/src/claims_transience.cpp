@@ -15,7 +15,7 @@
 namespace iclk::figures {
 namespace {
 
-constexpr const char* kScan =
+constexpr const char* kDecayPlan =
     "iclk sweep run PLAN.toml --out DIR/runs   (a plan with lambda_w = [0, 1e-4, 3e-4, 1e-3, 3e-3], one N and K above "
     "K*, "
     "several seeds)";
@@ -296,7 +296,7 @@ void add_transience_claims(const Evidence& evidence, ClaimList& claims) {
   const auto is_finite = [](const MeasuredRun& run) { return run.n_items && has_random_labels(run); };
   std::size_t before = claims.size();
   const auto close = [&](const Claim& claim, const char* missing) {
-    if (claims.size() == before) claims.push_back(gap(claim, missing, kScan));
+    if (claims.size() == before) claims.push_back(gap(claim, missing, kDecayPlan));
     before = claims.size();
   };
   const auto has_lag = [&] {
@@ -323,7 +323,7 @@ void add_transience_claims(const Evidence& evidence, ClaimList& claims) {
   close(loop_claim(), "runs of the minimal model whose w fell to 1");
   if (!has_lag()) {
     claims.push_back(
-        gap(lag_claim(), "measurements (simulation files) of runs of the minimal model whose w fell to 1", kScan));
+        gap(lag_claim(), "measurements (simulation files) of runs of the minimal model whose w fell to 1", kDecayPlan));
     before = claims.size();
   }
   for (const RunList& setup : scans) add_mean(setup, lambert_claim(), lambert_ratio, claims);

@@ -6,19 +6,13 @@
 #include <system_error>
 
 #include "figure_parts.hpp"
+#include "folder_parts.hpp"
 #include "iclk/core/error.hpp"
 
 namespace iclk::figures {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::string_view kOwnSuffix = ".curves.csv";
-constexpr std::string_view kForeignSuffix = ".csv";
-
-Error file_error(const fs::path& path, const std::string& problem) {
-  return {Location{.file = path.string(), .line = {}, .field = {}}, problem};
-}
 
 std::vector<fs::path> files_ending_in(std::string_view suffix, const fs::path& folder) {
   std::vector<fs::path> files;
@@ -41,7 +35,7 @@ std::vector<fs::path> curve_files(const fs::path& data) {
   if (!fs::is_directory(data)) return {data};
   std::vector<fs::path> folders = {data};
   if (fs::is_directory(data / "curves")) folders.push_back(data / "curves");
-  for (const std::string_view suffix : {kOwnSuffix, kForeignSuffix}) {
+  for (const std::string_view suffix : {kCurvesEnding, kForeignEnding}) {
     std::vector<fs::path> files;
     for (const fs::path& folder : folders) {
       const std::vector<fs::path> here = files_ending_in(suffix, folder);

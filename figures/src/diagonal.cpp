@@ -13,8 +13,7 @@
 namespace iclk::figures {
 namespace {
 
-constexpr double kMargin = 1.4;
-constexpr std::size_t kFewestRuns = 3;  ///< of one N and K behind a median
+constexpr std::size_t kFewestForMedian = 3;  ///< of one N and K behind a median
 
 struct Axis {
   double low = HUGE_VAL, high = 0.0;
@@ -37,8 +36,8 @@ struct Ratios {
 
 /// Time of half of the attention at n_items, from the first curves of the two K around it (or of this K), by a straight
 /// line in both logarithms. Empty beyond the measured K and where it does not happen on one of the two.
-std::optional<double> time_at(std::span<const MeasuredCurve> curves, const MeasuredRun& run, double n_context,
-                              theory::FlowState start, double n_items) {
+std::optional<double> attention_time_at(std::span<const MeasuredCurve> curves, const MeasuredRun& run, double n_context,
+                                        theory::FlowState start, double n_items) {
   const MeasuredCurve *below = nullptr, *above = nullptr;
   for (const MeasuredCurve& curve : curves) {  // by rising K
     const double k = static_cast<double>(curve.n_items.value());
@@ -60,7 +59,7 @@ std::optional<double> time_at(std::span<const MeasuredCurve> curves, const Measu
 FigureTables diagonal_tables(const std::filesystem::path& data, const FigureOptions& options) {
   validate(options);
   MeasuredRuns found = drawn_runs("diagonal", data, options, false, [](const MeasuredRun& run) {
-    return !run.text("labels").starts_with("balanced") && untreated(run).empty() && run.time > 0.0;
+    return !has_balanced_labels(run) && untreated(run).empty() && run.time > 0.0;
   });
   RunCaption caption{.runs = {},
                      .n_left_out = found.runs.size(),
@@ -139,7 +138,7 @@ FigureTables diagonal_tables(const std::filesystem::path& data, const FigureOpti
       const std::vector<theory::FlowState> starts = spread_starts(starts_of(front));
       const theory::FlowState middle_start = starts[starts.size() / 2];
       for (const RunList& at : groups_of(family, Vary::nothing)) {
-        if (at.size() < kFewestRuns) continue;
+        if (at.size() < kFewestForMedian) continue;
         const double n_context = at.front()->n_context;
         const std::optional<double>& n_items = at.front()->n_items;
         const double n_theory = theory_context(front, n_context);
@@ -157,8 +156,9 @@ FigureTables diagonal_tables(const std::filesystem::path& data, const FigureOpti
         if (survival.empty()) continue;
         const Estimate median = fit::survival_quantile(fit::kaplan_meier(survival));
         if (!median.value) continue;
-        const std::optional<double> predicted = infinite ? middle_of(times_to_accuracy(front, n_theory))
-                                                         : time_at(curves, front, n_theory, middle_start, *n_items);
+        const std::optional<double> predicted =
+            infinite ? middle_of(times_to_accuracy(front, n_theory))
+                     : attention_time_at(curves, front, n_theory, middle_start, *n_items);
         if (!predicted) continue;
         Table& table = infinite ? times : finite;
         add_row(table,
@@ -211,7 +211,7 @@ FigureTables diagonal_tables(const std::filesystem::path& data, const FigureOpti
   figure.texts.emplace_back("model_labels", quoted_words(labels));
   for (auto& [name, axis] : {std::pair<std::string, Axis&>{"k", k_axis}, {"t", t_axis}}) {
     if (!(axis.high > 0.0)) axis = {1.0, 10.0};
-    add_log_axis(figure, name, axis.low, axis.high, kMargin);
+    add_log_axis(figure, name, axis.low, axis.high, kMarkerMargin);
   }
   figure.numbers.emplace_back("has_half", finite.rows.empty() && attention.rows.empty() ? 0.0 : 1.0);
   figure.tables = {std::move(thresholds), std::move(attention), std::move(times), std::move(finite)};

@@ -12,6 +12,7 @@
 
 #include "figure_parts.hpp"
 #include "figure_scripts.hpp"
+#include "folder_parts.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
 
@@ -19,10 +20,6 @@ namespace iclk::figures {
 namespace {
 
 namespace fs = std::filesystem;
-
-Error file_error(const fs::path& path, const std::string& problem) {
-  return {Location{.file = path.string(), .line = {}, .field = {}}, problem};
-}
 
 /// A hidden folder inside `parent` that vanishes with the object.
 class WorkFolder {

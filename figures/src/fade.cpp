@@ -14,10 +14,9 @@
 namespace iclk::figures {
 namespace {
 
-constexpr std::size_t kMostDecays = 4;     ///< drawn as courses
-constexpr std::size_t kMostSamples = 250;  ///< of a line
-constexpr int kLinePoints = 41;
-constexpr std::array<std::string_view, 2> kColumns = {"time", "w"};
+constexpr std::size_t kMostDecays = 4;  ///< drawn as courses
+constexpr int kFadeTimePoints = 41;
+constexpr std::array<std::string_view, 2> kFadingColumns = {"time", "w"};
 /// Drawn without runs: at which the fade line spans three factors of ten.
 constexpr std::array<double, 4> kDecays = {1e-4, 1e-3, 1e-2, 1e-1};
 
@@ -71,7 +70,7 @@ Scan scan_of_runs(RunList runs, const NetworkCurves& network) {
   for (const RunList& list : settings) {
     RunList with_columns;
     std::copy_if(list.begin(), list.end(), std::back_inserter(with_columns),
-                 [](const MeasuredRun* run) { return has_columns(*run, kColumns); });
+                 [](const MeasuredRun* run) { return has_columns(*run, kFadingColumns); });
     if (!with_columns.empty()) measured.push_back(std::move(with_columns));
   }
   for (RunList& list : thinned(worth_drawing(measured.empty() ? settings : measured))) {
@@ -106,7 +105,7 @@ void add_runs(Table& table, double group, const RunList& runs) {
     std::vector<double> known;
     for (const auto& time : times) known.push_back(time.value_or(0.0));
     int blank_lines = 2;
-    for (const std::size_t row : drawn_samples(known, kMostSamples)) {
+    for (const std::size_t row : drawn_samples(known, kMostStrengthSamples)) {
       add_row(table,
               {group, run->identity, seed_cell(*run), decay_of(*run), iterations_at(*run, known[row]), known[row],
                cell(strengths[row])},
@@ -116,12 +115,12 @@ void add_runs(Table& table, double group, const RunList& runs) {
   }
 }
 
-void add_course(Table& table, double group, const MeasuredRun& settings, const Course& course) {
+void add_fading_course(Table& table, double group, const MeasuredRun& settings, const Course& course) {
   const double lambda_w = decay_of(settings);
   std::vector<double> times;
   for (const CoursePoint& point : course.points) times.push_back(point.time);
   int blank_lines = 2;
-  for (const std::size_t i : drawn_samples(times, kMostSamples)) {
+  for (const std::size_t i : drawn_samples(times, kMostStrengthSamples)) {
     const CoursePoint& point = course.points[i];
     const bool acquired = course.t_attention_half && point.time >= *course.t_attention_half;
     add_row(table,
@@ -134,9 +133,9 @@ void add_course(Table& table, double group, const MeasuredRun& settings, const C
 }
 
 /// Fade times over lambda_w [SGD steps]: in the closed loop, and on the MLP's own clock.
-void add_line(Table& table, const Scan& scan, double low, double high) {
-  for (int i = 0; i < kLinePoints; ++i) {
-    const double lambda_w = low * std::pow(high / low, static_cast<double>(i) / (kLinePoints - 1));
+void add_fade_times(Table& table, const Scan& scan, double low, double high) {
+  for (int i = 0; i < kFadeTimePoints; ++i) {
+    const double lambda_w = low * std::pow(high / low, static_cast<double>(i) / (kFadeTimePoints - 1));
     std::vector<double> times, mlp_times;
     for (const MeasuredCurve* curve : scan.curves) {
       const auto at = predict_transience(curve->curves, lambda_w, transience_options(scan.settings, HUGE_VAL));
@@ -194,7 +193,7 @@ FigureTables fade_tables(const std::filesystem::path& data, const FigureOptions&
     }
     const Course course = course_of(settings, start, &curve, end);
     add_runs(measured, static_cast<double>(i + 1), scan.runs[i]);
-    add_course(courses, static_cast<double>(i + 1), settings, course);
+    add_fading_course(courses, static_cast<double>(i + 1), settings, course);
     for (const CoursePoint& point : course.points) largest_w = std::max(largest_w, point.w);
     if (course.t_attention_half) first_time = std::min(first_time, *course.t_attention_half);
     last_time = std::max(last_time, end);
@@ -223,7 +222,7 @@ FigureTables fade_tables(const std::filesystem::path& data, const FigureOptions&
       latest = std::max(latest, *shown);
     }
   }
-  add_line(line, scan, low / 1.5, 1.5 * high);
+  add_fade_times(line, scan, low / 1.5, 1.5 * high);
   std::vector<double> ratios;
   for (std::size_t row = 0; row < line.rows.size(); ++row) {
     if (!line.number(row, "t_fade")) continue;

@@ -11,14 +11,9 @@ namespace iclk::figures {
 namespace {
 
 constexpr int kLawPoints = 41;           ///< of the drawn law; a straight line needs few, its band some
-constexpr double kAxisMargin = 1.4;      ///< factor around the measured K, chosen so that no marker is cut
-constexpr double kIntegralMargin = 1.3;  ///< the same for I_K
+constexpr double kIntegralMargin = 1.3;  ///< factor around I_K
 constexpr double kLegendRoom = 1.3;      ///< further factor above the runs, for the legend
 constexpr double kBeside = 1.06;         ///< factor in K between runs of one K in the lower panel, so all are seen
-
-struct Range {
-  double low = 0.0, high = 0.0;
-};
 
 struct Threshold {
   theory::Threshold k_star;
@@ -242,7 +237,7 @@ FigureTables fig5_tables(std::span<const MeasuredCurve> curves, const FigureOpti
   const Estimate& k_star = threshold.k_star.k_star;
   Range items{levels.front().n_items, levels.back().n_items};
   if (k_star.value) items = {std::min(items.low, *k_star.value), std::max(items.high, *k_star.value)};
-  items = {items.low / kAxisMargin, items.high * kAxisMargin};
+  items = {items.low / kMarkerMargin, items.high * kMarkerMargin};
 
   FigureTables figure;
   figure.tables = {run_table(levels, integrals), law_line(integrals.law, items),

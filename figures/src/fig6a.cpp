@@ -12,10 +12,9 @@
 namespace iclk::figures {
 namespace {
 
-constexpr double kMargin = 1.3;      ///< factor around the measured N
-constexpr double kItemMargin = 1.3;  ///< the same for K
+constexpr double kThresholdMargin = 1.3;  ///< factor around the measured N and K*
 
-std::vector<fit::RunOutcome> outcomes_of(const RunList& runs) {
+std::vector<fit::RunOutcome> outcomes_by_context(const RunList& runs) {
   std::vector<fit::RunOutcome> outcomes;
   for (const MeasuredRun* run : runs) outcomes.push_back({*run->n_items, run->acquired, run->n_context});
   return outcomes;
@@ -83,7 +82,7 @@ FigureTables fig6a_tables(const std::filesystem::path& data, const FigureOptions
     const std::string& model = family.front()->model;
     caption.runs.insert(caption.runs.end(), family.begin(), family.end());
     caption.n_left_out -= family.size();
-    const fit::ThresholdScaling all = fit::fit_threshold_scaling(outcomes_of(family));
+    const fit::ThresholdScaling all = fit::fit_threshold_scaling(outcomes_by_context(family));
     labels.push_back(model_label(model));
     for (std::size_t i = 0; i < all.contexts.size(); ++i) {
       const auto& [n_context, fit] = all.contexts[i];
@@ -131,7 +130,7 @@ FigureTables fig6a_tables(const std::filesystem::path& data, const FigureOptions
                               threshold_text(at.fit));
   }
   std::optional<ClosedLoopThreshold> closed_loop;
-  double axis_low = n_low / kMargin, axis_high = n_high * kMargin;
+  double axis_low = n_low / kThresholdMargin, axis_high = n_high * kThresholdMargin;
   if (caption.no_theory.empty()) {
     caption.curves = curves;
     closed_loop.emplace(curves, main);
@@ -186,7 +185,7 @@ FigureTables fig6a_tables(const std::filesystem::path& data, const FigureOptions
   figure.tables = {std::move(measured), std::move(by_attention), std::move(fitted), std::move(theory),
                    std::move(scaling)};
   add_log_axis(figure, "n", axis_low, axis_high);
-  add_log_axis(figure, "k", k_low, k_high, kItemMargin);
+  add_log_axis(figure, "k", k_low, k_high, kThresholdMargin);
   figure.caption = make_run_caption(
       "fig6a: the threshold K* against context length (Fig. 6a of the paper)",
       "K*, the number of items at which half of the training runs acquire in-context learning (95 % accuracy on novel "

@@ -5,6 +5,7 @@
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
 #include "iclk/figures/outcome_figures.hpp"
+#include "iclk/figures/prediction.hpp"
 #include "iclk/fit/survival.hpp"
 #include "iclk/theory/acquisition_time.hpp"
 #include "outcome_theory.hpp"
@@ -13,14 +14,13 @@
 namespace iclk::figures {
 namespace {
 
-constexpr double kUntrainedC2 = 0.5;
-constexpr double kMargin = 1.35;      ///< factor around the measured N
-constexpr double kTimeMargin = 1.3;   ///< the same for t_ICL
-constexpr double kLegendLine = 0.05;  ///< of the axis, per line of the legend
-constexpr double kSpread = 0.10;      ///< in ln N: the runs of one N lie side by side over this width
+constexpr double kContextMargin = 1.35;  ///< factor around the measured N
+constexpr double kTimeMargin = 1.3;      ///< the same for t_ICL
+constexpr double kLegendLine = 0.05;     ///< of the axis, per line of the legend
+constexpr double kContextSpread = 0.10;  ///< in ln N: the runs of one N lie side by side over this width
 
 /// t at the share `share` of rising times, or nothing where so many never acquire.
-std::optional<double> time_at(const std::vector<double>& rising, double share) {
+std::optional<double> time_by_share(const std::vector<double>& rising, double share) {
   const auto i = static_cast<std::size_t>(share * static_cast<double>(rising.size()));
   const double time = rising[std::min(i, rising.size() - 1)];
   return std::isfinite(time) ? std::optional(time) : std::nullopt;
@@ -62,7 +62,7 @@ void add_family(Scaling& scaling, const RunList& family, std::vector<std::string
       scaling.take(run.time);
       const double beside = n_runs > 1 ? static_cast<double>(i) / (n_runs - 1) - 0.5 : 0.0;
       add_row(scaling.runs,
-              {model, n, seed_cell(run), n * std::exp(kSpread * beside), cell(run.t_icl()),
+              {model, n, seed_cell(run), n * std::exp(kContextSpread * beside), cell(run.t_icl()),
                run.acquired ? Cell() : Cell(run.time), run.file.string()},
               first ? 2 : 0);
       first = false;
@@ -105,10 +105,10 @@ void add_theory(Scaling& scaling, const std::vector<RunList>& places, const Meas
     const double flow = theory::acquisition_integral_exact(n_theory, start.beta0_mean, start.w0_mean, kUntrainedC2);
     const double leading = theory::acquisition_integral_leading(n_theory, start.beta0_mean);
     add_row(scaling.theory,
-            {n, cell(middle), cell(time_at(times, 0.05)), cell(time_at(times, 0.95)),
+            {n, cell(middle), cell(time_by_share(times, 0.05)), cell(time_by_share(times, 0.95)),
              std::isfinite(flow) ? Cell(flow) : Cell(), std::isfinite(leading) ? Cell(leading) : Cell()});
     for (const auto& t :
-         {middle, time_at(times, 0.05), time_at(times, 0.95), std::optional(flow), std::optional(leading)})
+         {middle, time_by_share(times, 0.05), time_by_share(times, 0.95), std::optional(flow), std::optional(leading)})
       scaling.take(t);
   }
   for (std::size_t row = 0; row < scaling.medians.rows.size(); ++row) {
@@ -126,7 +126,7 @@ FigureTables tables_of_models(std::string_view id, std::string_view title, const
   validate(options);
   MeasuredRuns found = drawn_runs(id, data, options, false, [&](const MeasuredRun& run) {
     return !run.n_items && std::find(models.begin(), models.end(), run.model) != models.end() &&
-           !run.text("labels").starts_with("balanced");
+           !has_balanced_labels(run);
   });
   const std::vector<RunList> families = largest_by_model(all_runs(found.runs));
   RunCaption caption{.runs = {},
@@ -167,7 +167,7 @@ FigureTables tables_of_models(std::string_view id, std::string_view title, const
   figure.texts.emplace_back("model_labels", quoted_words(labels));
   figure.tables = {std::move(scaling.runs), std::move(scaling.medians), std::move(scaling.laws),
                    std::move(scaling.theory)};
-  add_log_axis(figure, "n", scaling.n_low / kMargin, scaling.n_high * kMargin);
+  add_log_axis(figure, "n", scaling.n_low / kContextMargin, scaling.n_high * kContextMargin);
   add_log_axis(figure, "t", scaling.t_low / kTimeMargin,
                scaling.t_high * legend_room(scaling.t_low / kTimeMargin, scaling.t_high, kLegendLine * legend_lines));
   const bool transformer = main.model != "minimal";

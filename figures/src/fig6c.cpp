@@ -13,10 +13,8 @@
 namespace iclk::figures {
 namespace {
 
-constexpr std::uint64_t kSeeds = 40;  ///< drawn; more run into each other
-constexpr std::size_t kMostSamples = 400;
-constexpr int kTailSamples = 40, kSharePoints = 121;
-constexpr double kBeyond = 10.0;       ///< the time axis goes on for this factor after the curve
+constexpr std::uint64_t kDrawnSeeds = 40;  ///< drawn; more run into each other
+constexpr int kTailPoints = 40, kSharePoints = 121;
 constexpr double kHighestLevel = 2.0;  ///< times I_K(infinity): where the axis of I_K ends
 
 /// The law drawn without measured curves, c1 = (1/2)(1 + t/T)^-p: measured curves end with slopes near 2, that is with
@@ -29,10 +27,6 @@ struct Shown {
   theory::CurveFlow flow;
   const MeasuredCurve* measured = nullptr;  ///< null: the family
 };
-
-theory::StartDistribution start_of(const FigureOptions& options) {
-  return {.beta0_mean = options.beta0, .beta0_sd = options.beta0_sd, .w0_mean = options.w0, .w0_sd = options.w0_sd};
-}
 
 double margin(const theory::CurveFlow& flow, const FigureOptions& options, double excess) {
   const double required = flow.required_integral({.w = options.w0, .beta = options.beta0}) + excess;
@@ -80,7 +74,7 @@ Shown family_at_threshold(const FigureOptions& options, double excess) {
 Table integral_line(const Shown& shown) {
   Table line{.part = "", .columns = {"time", "c1", "integral"}, .rows = {}};
   const Curve& c1 = shown.curves.c1;
-  for (const std::size_t i : drawn_samples(c1.times(), kMostSamples)) {
+  for (const std::size_t i : drawn_samples(c1.times(), kMostCurveSamples)) {
     const double time = c1.times()[i];
     add_row(line, {time, c1.values()[i], shown.flow.integral_at(time)});
   }
@@ -90,8 +84,8 @@ Table integral_line(const Shown& shown) {
 Table tail_line(const Shown& shown, double last_time) {
   Table line{.part = "tail", .columns = {"time", "integral"}, .rows = {}};
   const double first_time = shown.curves.c1.end_time();
-  for (int i = 0; i <= kTailSamples; ++i) {
-    const double time = first_time * std::pow(last_time / first_time, static_cast<double>(i) / kTailSamples);
+  for (int i = 0; i <= kTailPoints; ++i) {
+    const double time = first_time * std::pow(last_time / first_time, static_cast<double>(i) / kTailPoints);
     add_row(line, {time, shown.flow.integral_at(time)});
   }
   return line;
@@ -107,7 +101,7 @@ FigureTables fig6c_tables_beyond(std::span<const MeasuredCurve> curves, const Fi
   validate(options);
   const Shown shown = curves.empty() ? family_at_threshold(options, excess) : measured_curve(curves, options, excess);
   const theory::CurveFlow& flow = shown.flow;
-  const theory::StartDistribution start = start_of(options);
+  const theory::StartDistribution start = starts_of(options);
   const Estimate& infinity = flow.integral().infinity;
   const double limit = infinity.value.value_or(flow.integral().measured);
 
@@ -117,9 +111,9 @@ FigureTables fig6c_tables_beyond(std::span<const MeasuredCurve> curves, const Fi
       .rows = {}};
   Table paths{.part = "paths", .columns = {"index", "time", "integral"}, .rows = {}};
   double earliest = shown.curves.c1.end_time();
-  const double last_time = kBeyond * shown.curves.c1.end_time();
+  const double last_time = kBeyondCurve * shown.curves.c1.end_time();
   std::uint64_t n_acquired = 0;
-  for (std::uint64_t i = 0; i < kSeeds; ++i) {
+  for (std::uint64_t i = 0; i < kDrawnSeeds; ++i) {
     const theory::FlowState state = theory::start_state(start, 0, i);
     const double required = flow.required_integral(state) + excess;
     const theory::Verdict verdict = flow.verdict(required);
@@ -180,7 +174,7 @@ FigureTables fig6c_tables_beyond(std::span<const MeasuredCurve> curves, const Fi
       "Upper panel: I_K(t) for " + what +
       ", dashed beyond the last sample, and its limit (band: range of the tails). On the left axis the integral that "
       "each of " +
-      std::to_string(kSeeds) + " seeds needs, from Eqs. 7-8 with the c2 of the curve" +
+      std::to_string(kDrawnSeeds) + " seeds needs, from Eqs. 7-8 with the c2 of the curve" +
       (excess > 0.0 ? " and what the exact loss needs beyond: a seed" : ": a seed") +
       " whose level meets the curve acquires where it does "
       "(circles, thin lines); one whose level lies above the limit never does (crosses). "
@@ -188,7 +182,7 @@ FigureTables fig6c_tables_beyond(std::span<const MeasuredCurve> curves, const Fi
       "seeds acquire late.";
   std::vector<std::string> numbers = {
       "share of seeds that acquire: " + format_rounded(100.0 * p_icl, 3) + " %",
-      "drawn seeds that acquire: " + std::to_string(n_acquired) + " of " + std::to_string(kSeeds)};
+      "drawn seeds that acquire: " + std::to_string(n_acquired) + " of " + std::to_string(kDrawnSeeds)};
   if (shown.measured != nullptr) {
     numbers.push_back("settings of the seeds: " + start_settings(options, true));
     figure.caption = make_caption(title, text, {shown.measured, 1}, numbers);

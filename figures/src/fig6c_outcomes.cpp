@@ -11,8 +11,8 @@
 namespace iclk::figures {
 namespace {
 
-constexpr std::size_t kFewestRuns = 6;  ///< of one N and K that make a histogram
-constexpr int kBins = 24;               ///< of the time axis, the last two taken by the runs that never acquire
+constexpr std::size_t kFewestForHistogram = 6;  ///< of one N and K that make a histogram
+constexpr int kOutcomeBins = 24;                ///< of the time axis, the last two taken by the runs that never acquire
 
 /// Of the places where some but not all runs acquire that with the most runs, of equals in the larger family; empty
 /// when there is none.
@@ -21,7 +21,7 @@ RunList mixed_place(const RunList& runs) {
   for (const RunList& family : largest_first(groups_of(runs, Vary::size))) {
     for (RunList& at : groups_of(family, Vary::nothing)) {
       const std::size_t n = n_acquired(at);
-      if (n > 0 && n < at.size() && at.size() >= std::max(kFewestRuns, most.size() + 1)) most = std::move(at);
+      if (n > 0 && n < at.size() && at.size() >= std::max(kFewestForHistogram, most.size() + 1)) most = std::move(at);
     }
   }
   return most;
@@ -72,9 +72,8 @@ FigureTables fig6c_folder_tables(const std::filesystem::path& data, const Figure
     found = read_run_folder(data, {.trajectories = false, .skip_bad_files = options.skip_bad_files});
   }
   const std::size_t n_all = found.runs.size();
-  std::erase_if(found.runs, [](const MeasuredRun& run) {
-    return !run.n_items || run.text("labels").starts_with("balanced") || !(run.time > 0.0);
-  });
+  std::erase_if(found.runs,
+                [](const MeasuredRun& run) { return !run.n_items || has_balanced_labels(run) || !(run.time > 0.0); });
   const RunList at = mixed_place(all_runs(found.runs));
   if (at.empty()) return fig6c_tables(read_curve_folder(data, options.foreign), options);
 
@@ -104,13 +103,13 @@ FigureTables fig6c_folder_tables(const std::filesystem::path& data, const Figure
 
   const double n_runs = static_cast<double>(at.size());
   const double first = number_of(figure, "t_min"), last = number_of(figure, "t_max");
-  const double factor = std::pow(last / first, 1.0 / kBins);
+  const double factor = std::pow(last / first, 1.0 / kOutcomeBins);
   const Table& share = figure.table("share");
   Table bins{.part = "outcomes", .columns = {"time", "width", "n_runs", "expected", "outcome"}, .rows = {}};
   Table outline{.part = "expected", .columns = {"time", "n_runs"}, .rows = {}};  // of the bins, as a line
   double top = 0.0;
   std::size_t n_inside = 0;
-  constexpr int kTimeBins = kBins - 3;
+  constexpr int kTimeBins = kOutcomeBins - 3;
   for (int i = 0; i < kTimeBins; ++i) {
     const double from = first * std::pow(factor, i), to = from * factor;
     const auto n = std::count_if(at.begin(), at.end(), [&](const MeasuredRun* run) {
@@ -124,7 +123,7 @@ FigureTables fig6c_folder_tables(const std::filesystem::path& data, const Figure
     add_row(bins, {0.5 * (from + to), to - from, static_cast<double>(n), expected, std::string("acquired")});
   }
   const double never = n_runs - static_cast<double>(n_acquired(at));
-  const double never_from = first * std::pow(factor, kBins - 2), never_to = last;
+  const double never_from = first * std::pow(factor, kOutcomeBins - 2), never_to = last;
   const double never_expected = n_runs * (1.0 - number_of(figure, "p_icl"));
   top = std::max({top, never, never_expected});
   add_row(bins, {0.5 * (never_from + never_to), never_to - never_from, never, never_expected, std::string("never")});

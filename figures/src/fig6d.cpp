@@ -15,9 +15,9 @@ namespace iclk::figures {
 namespace {
 
 constexpr std::size_t kMostSettings = 4;
-constexpr std::size_t kMostSamples = 120;  ///< of a run
-constexpr int kLinePoints = 121;
-constexpr std::array<std::string_view, 4> kColumns = {"iteration", "time", "icl_loss", "iwl_loss"};
+constexpr std::size_t kMostLossSamples = 120;  ///< of a run
+constexpr int kRelationPoints = 121;
+constexpr std::array<std::string_view, 4> kLossColumns = {"iteration", "time", "icl_loss", "iwl_loss"};
 constexpr double kSmallest = 1e-6;  ///< loss below which nothing is drawn: beyond what a test of thousands resolves
 
 /// One panel: the runs of one model that acquire in-context learning and lose it, by setting.
@@ -27,14 +27,14 @@ struct Panel {
 };
 
 /// Runs that lost in-context learning for at least one measurement.
-bool has_faded(const MeasuredRun* run) { return run->acquired && run->number("t_accuracy_fade"); }
+bool has_lost_accuracy(const MeasuredRun* run) { return run->acquired && run->number("t_accuracy_fade"); }
 
 std::vector<Panel> panels_of(const MeasuredRuns& folder) {
   std::vector<Panel> panels;
   for (const char* model : {"one-layer", "minimal", "two-layer"}) {
     RunList faded;
     for (const MeasuredRun* run : runs_of_model(folder, model)) {
-      if (run->n_items && has_random_labels(*run) && has_columns(*run, kColumns) && has_faded(run)) {
+      if (run->n_items && has_random_labels(*run) && has_columns(*run, kLossColumns) && has_lost_accuracy(run)) {
         faded.push_back(run);
       }
     }
@@ -57,13 +57,13 @@ std::vector<Panel> panels_of(const MeasuredRuns& folder) {
 /// Losses as the figure draws them: both, and worth drawing.
 bool is_drawn(double icl, double iwl) { return icl >= kSmallest && iwl >= kSmallest && std::isfinite(icl + iwl); }
 
-void add_points(Table& table, double panel, double group, const MeasuredRun& run) {
-  std::array<const std::vector<std::optional<double>>*, kColumns.size()> columns{};
-  for (std::size_t i = 0; i < kColumns.size(); ++i) columns[i] = run.trajectory.find(kColumns[i]);
+void add_loss_points(Table& table, double panel, double group, const MeasuredRun& run) {
+  std::array<const std::vector<std::optional<double>>*, kLossColumns.size()> columns{};
+  for (std::size_t i = 0; i < kLossColumns.size(); ++i) columns[i] = run.trajectory.find(kLossColumns[i]);
   std::vector<double> times;
   for (const auto& time : *columns[1]) times.push_back(time.value_or(0.0));
   int blank_lines = 2;
-  for (const std::size_t row : drawn_samples(times, 4 * kMostSamples)) {
+  for (const std::size_t row : drawn_samples(times, 4 * kMostLossSamples)) {
     const auto& icl = (*columns[2])[row];
     const auto& iwl = (*columns[3])[row];
     if (times[row] < run.time || !icl || !iwl || !is_drawn(*icl, *iwl)) continue;
@@ -80,8 +80,8 @@ Table relation_lines(double low, double high) {
   Table table{.part = "relation", .columns = {"form", "icl_loss", "iwl_loss"}, .rows = {}};
   const auto add = [&](double form, const auto& point) {
     int blank_lines = 2;
-    for (int i = 0; i < kLinePoints; ++i) {
-      const double loss = low * std::pow(high / low, static_cast<double>(i) / (kLinePoints - 1));
+    for (int i = 0; i < kRelationPoints; ++i) {
+      const double loss = low * std::pow(high / low, static_cast<double>(i) / (kRelationPoints - 1));
       const auto [icl, iwl] = point(loss);
       if (!is_drawn(icl, iwl)) continue;
       add_row(table, {form, icl, iwl}, blank_lines);
@@ -103,7 +103,7 @@ Table relation_lines(double low, double high) {
 
 /// Losses along the course that theory predicts for a run: two logits +-xi of the MLP, attention on the copy in the one
 /// test and spread evenly over the context in the other.
-void add_course(Table& table, double panel, double group, const MeasuredRun& run, const Course& course) {
+void add_loss_course(Table& table, double panel, double group, const MeasuredRun& run, const Course& course) {
   std::vector<double> times;
   std::vector<const CoursePoint*> points;
   for (const CoursePoint& point : course.points) {
@@ -113,7 +113,7 @@ void add_course(Table& table, double panel, double group, const MeasuredRun& run
   }
   if (points.size() < 2) return;
   int blank_lines = 2;
-  for (const std::size_t i : drawn_samples(times, kMostSamples)) {
+  for (const std::size_t i : drawn_samples(times, kMostLossSamples)) {
     const CoursePoint& point = *points[i];
     const double xi = std::max(0.0, -point.log_c3);
     const double attention = 1.0 / (1.0 + (course.n_context - 1.0) * std::exp(-point.beta));
@@ -169,15 +169,15 @@ FigureTables fig6d_tables(const std::filesystem::path& data, const FigureOptions
       const RunList& runs = panel.settings[g];
       double t_end = 0.0;
       for (const MeasuredRun* run : runs) {
-        add_points(points, panel_number, static_cast<double>(g + 1), *run);
+        add_loss_points(points, panel_number, static_cast<double>(g + 1), *run);
         t_end = std::max(t_end, run->trajectory.find("time")->back().value_or(0.0));
         drawn.push_back(run);
       }
       labels += (g > 0 ? "|" : "") + format_number(decay_of(*runs.front()));
       const auto curves = network.of(*first.n_items);
       if (curves.empty()) continue;
-      add_course(courses, panel_number, static_cast<double>(g + 1), *runs.front(),
-                 course_of(*runs.front(), start_of(*runs.front()), &curves.front()->curves, t_end));
+      add_loss_course(courses, panel_number, static_cast<double>(g + 1), *runs.front(),
+                      course_of(*runs.front(), start_of(*runs.front()), &curves.front()->curves, t_end));
       if (g == 0) behind.push_back(*curves.front());
     }
     const std::string number = std::to_string(p + 1);

@@ -13,17 +13,14 @@
 namespace iclk::figures {
 namespace {
 
-constexpr double kMargin = 1.5;  ///< factor around the measured K
-constexpr int kLinePoints = 121;
-
-bool is_balanced(const MeasuredRun& run) { return run.text("labels").starts_with("balanced"); }
+constexpr int kProbabilityPoints = 121;
 
 /// The set of runs, equal but for the labels of contexts, that holds both kinds, or else balanced ones.
 RunList both_kinds(const RunList& runs) {
   const std::vector<RunList> families = largest_first(groups_of(runs, Vary::size | Vary::labels));
   const auto has = [](const RunList& family, bool balanced) {
     return std::any_of(family.begin(), family.end(),
-                       [&](const MeasuredRun* run) { return is_balanced(*run) == balanced; });
+                       [&](const MeasuredRun* run) { return has_balanced_labels(*run) == balanced; });
   };
   auto found =
       std::find_if(families.begin(), families.end(), [&](const auto& f) { return has(f, true) && has(f, false); });
@@ -39,7 +36,7 @@ FigureTables fig6e_tables(const std::filesystem::path& data, const FigureOptions
   validate(options);
   MeasuredRuns found =
       drawn_runs("fig6e", data, options, false, [](const MeasuredRun& run) { return run.n_items.has_value(); });
-  if (std::none_of(found.runs.begin(), found.runs.end(), is_balanced)) {
+  if (std::none_of(found.runs.begin(), found.runs.end(), has_balanced_labels)) {
     const FigureInfo& info = find_figure("fig6e");
     throw Error(Location{.file = data.string(), .line = {}, .field = {}},
                 "expected " + std::string(info.needs) + ", found no runs on balanced contexts; `" +
@@ -48,14 +45,14 @@ FigureTables fig6e_tables(const std::filesystem::path& data, const FigureOptions
   const RunList family = both_kinds(all_runs(found.runs));
   RunList balanced_family, random_family;
   for (const MeasuredRun* run : family) {
-    if (is_balanced(*run)) balanced_family.push_back(run);
+    if (has_balanced_labels(*run)) balanced_family.push_back(run);
   }
   const double n_context = drawn_context(groups_of(balanced_family, Vary::labels), options.n_context);
   const auto elsewhere = [&](const MeasuredRun* run) {
     return run->n_context < n_context || run->n_context > n_context;
   };
   for (const MeasuredRun* run : family) {
-    if (!is_balanced(*run) && !elsewhere(run)) random_family.push_back(run);
+    if (!has_balanced_labels(*run) && !elsewhere(run)) random_family.push_back(run);
   }
   std::erase_if(balanced_family, elsewhere);
 
@@ -104,7 +101,7 @@ FigureTables fig6e_tables(const std::filesystem::path& data, const FigureOptions
     caption.no_theory = "theory: there are no memorization curves at two K or more of this network (" +
                         network_of(front) + "); `" + curve_command(front) + "` makes them";
   }
-  const double low = k_low / kMargin, high = k_high * kMargin;
+  const double low = k_low / kItemMargin, high = k_high * kItemMargin;
   Table lines{.part = "theory", .columns = {"n_items", "p_random", "p_balanced"}, .rows = {}};
   const bool has_theory = caption.no_theory.empty();
   bool has_random_line = false;
@@ -116,8 +113,8 @@ FigureTables fig6e_tables(const std::filesystem::path& data, const FigureOptions
                                            ? std::vector<double>{}
                                            : NetworkTheory(curves, *random_family.front()).thresholds(n_theory);
     has_random_line = !random.empty();
-    for (int i = 0; i < kLinePoints; ++i) {
-      const double k = low * std::pow(high / low, static_cast<double>(i) / (kLinePoints - 1));
+    for (int i = 0; i < kProbabilityPoints; ++i) {
+      const double k = low * std::pow(high / low, static_cast<double>(i) / (kProbabilityPoints - 1));
       add_row(lines, {k, cell(random.empty() ? std::nullopt : std::optional(share_up_to(random, k))),
                       share_up_to(balanced, k)});
     }

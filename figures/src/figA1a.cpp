@@ -10,8 +10,8 @@
 namespace iclk::figures {
 namespace {
 
-constexpr double kBetaLow = -4.0, kBetaHigh = 2.0;  ///< both regimes of the paper and what lies between
-constexpr int kPoints = 49;
+constexpr double kBeta0Low = -4.0, kBeta0High = 2.0;  ///< both regimes of the paper and what lies between
+constexpr int kStartPoints = 49;
 constexpr double kLowestRatio = 0.03;  ///< drawn; the formulas for the other regime fall below
 
 }  // namespace
@@ -24,8 +24,8 @@ FigureTables figA1a_tables(const FigureOptions& options) {
                           "ratio_solution", "ratio_leading", "ratio_cold", "ratio_cold_printed"},
               .rows = {}};
   double low = HUGE_VAL, high = 0.0;
-  for (int i = 0; i < kPoints; ++i) {
-    const double beta0 = kBetaLow + (kBetaHigh - kBetaLow) * i / (kPoints - 1);
+  for (int i = 0; i < kStartPoints; ++i) {
+    const double beta0 = kBeta0Low + (kBeta0High - kBeta0Low) * i / (kStartPoints - 1);
     // c1 = c2 = 1/2: I_K is the time itself, and so is the integral of c1/c2.
     const theory::AcquisitionTower tower =
         acquisition_tower(n_context, {.w = options.w0, .beta = beta0}, theory::ConstantMemorization{});
@@ -50,7 +50,8 @@ FigureTables figA1a_tables(const FigureOptions& options) {
   }
   std::vector<std::string> numbers;
   for (const double beta0 : {-4.0, -2.0, 0.0, 2.0}) {
-    const auto row = static_cast<std::size_t>(std::lround((beta0 - kBetaLow) / (kBetaHigh - kBetaLow) * (kPoints - 1)));
+    const auto row =
+        static_cast<std::size_t>(std::lround((beta0 - kBeta0Low) / (kBeta0High - kBeta0Low) * (kStartPoints - 1)));
     const auto text = [&](const char* column) {
       const auto value = table.number(row, column);
       return value ? format_rounded(*value, 5) : std::string("none");
@@ -63,8 +64,8 @@ FigureTables figA1a_tables(const FigureOptions& options) {
   figure.tables = {std::move(table)};
   add_log_axis(figure, "t", low, high, 1.6);
   add_log_axis(figure, "ratio", kLowestRatio, 2.0);
-  figure.numbers.emplace_back("beta_min", kBetaLow);
-  figure.numbers.emplace_back("beta_max", kBetaHigh);
+  figure.numbers.emplace_back("beta_min", kBeta0Low);
+  figure.numbers.emplace_back("beta_max", kBeta0High);
   figure.numbers.emplace_back("n_context", n_context);
   figure.caption = make_theory_caption(
       "figA1a: acquisition time against the start value of beta (Fig. A.1a of the paper)",

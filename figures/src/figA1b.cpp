@@ -7,34 +7,30 @@
 #include "figure_parts.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
+#include "iclk/figures/prediction.hpp"
 #include "iclk/theory/seed_ensemble.hpp"
 
 namespace iclk::figures {
 namespace {
 
-constexpr double kC2 = 0.5;                 ///< of an MLP that does not memorize; c1 = 1/2 makes I_K the time
 constexpr std::uint64_t kSamples = 20'000;  ///< starts; a bin in the middle holds a thousand of them
-constexpr int kBins = 40;
+constexpr int kHistogramBins = 40;
 constexpr double kShownShare = 0.99;  ///< of the runs lie within the histogram's axis
-constexpr int kLinePoints = 160;
+constexpr int kDensityPoints = 160;
 constexpr double kRarest = 1e-4;                                   ///< lowest P(t_ICL > t) drawn
 constexpr std::array<double, 3> kSpreads = {1.0 / 3.0, 1.0, 3.0};  ///< times the spread asked for
 
-theory::StartDistribution start_of(const FigureOptions& options, double factor = 1.0) {
-  return {.beta0_mean = options.beta0,
-          .beta0_sd = factor * options.beta0_sd,
-          .w0_mean = options.w0,
-          .w0_sd = factor * options.w0_sd};
+/// The same means with `factor` times the spread.
+theory::StartDistribution widened(theory::StartDistribution start, double factor) {
+  start.beta0_sd *= factor;
+  start.w0_sd *= factor;
+  return start;
 }
-
-struct Range {
-  double low = 0.0, high = 0.0;
-};
 
 Table histogram(const std::vector<double>& ascending, const Range& axis) {
   Table bins{.part = "", .columns = {"time", "width", "density", "count"}, .rows = {}};
-  const double width = (axis.high - axis.low) / kBins;
-  for (int i = 0; i < kBins; ++i) {
+  const double width = (axis.high - axis.low) / kHistogramBins;
+  for (int i = 0; i < kHistogramBins; ++i) {
     const double low = axis.low + i * width;
     const auto first = std::lower_bound(ascending.begin(), ascending.end(), low);
     const auto last = std::lower_bound(first, ascending.end(), low + width);
@@ -47,9 +43,9 @@ Table histogram(const std::vector<double>& ascending, const Range& axis) {
 Table densities(double n_context, const theory::StartDistribution& start, const theory::LognormalLaw& law,
                 const Range& axis) {
   Table table{.part = "lines", .columns = {"time", "exact", "lognormal"}, .rows = {}};
-  for (int i = 1; i <= kLinePoints; ++i) {
-    const double time = axis.low + (axis.high - axis.low) * i / kLinePoints;
-    add_row(table, {time, acquisition_density(time, n_context, start, kC2), density(law, time)});
+  for (int i = 1; i <= kDensityPoints; ++i) {
+    const double time = axis.low + (axis.high - axis.low) * i / kDensityPoints;
+    add_row(table, {time, acquisition_density(time, n_context, start, kUntrainedC2), density(law, time)});
   }
   return table;
 }
@@ -62,13 +58,14 @@ FigureTables figA1b_tables(const FigureOptions& options) {
     throw field_error("beta0_sd", "expected a spread of beta0 or w0, got none");
   }
   const double n_context = context_of(options);
-  const theory::StartDistribution start = start_of(options);
+  const theory::StartDistribution start = starts_of(options);
   const theory::LognormalLaw law = lognormal_law(n_context, start);
+  // c1 = 1/2 of an MLP that does not memorize makes I_K the time.
   const auto quantile_of = [&](double share, const theory::StartDistribution& s) {
-    return acquisition_quantile(share, n_context, s, kC2);
+    return acquisition_quantile(share, n_context, s, kUntrainedC2);
   };
-  const theory::Ensemble ensemble = sample_ensemble(std::numeric_limits<double>::infinity(), n_context, kC2, start,
-                                                    {.n_samples = kSamples, .seed = 0});
+  const theory::Ensemble ensemble = sample_ensemble(std::numeric_limits<double>::infinity(), n_context, kUntrainedC2,
+                                                    start, {.n_samples = kSamples, .seed = 0});
   const Range axis{0.0, quantile_of(kShownShare, start)};
 
   Table tail{.part = "tail", .columns = {"beta0_sd", "time", "exact", "lognormal"}, .rows = {}};
@@ -76,15 +73,15 @@ FigureTables figA1b_tables(const FigureOptions& options) {
   std::vector<std::string> numbers;
   Range times{HUGE_VAL, 0.0};
   for (const double factor : kSpreads) {
-    const theory::StartDistribution wide = start_of(options, factor);
+    const theory::StartDistribution wide = widened(start, factor);
     const theory::LognormalLaw wide_law = lognormal_law(n_context, wide);
     const Range shown{quantile_of(kRarest, wide), quantile_of(1.0 - kRarest, wide)};
     times = {std::min(times.low, quantile_of(0.05, wide)), std::max(times.high, shown.high)};
     int gap = 2;
-    for (int i = 0; i < kLinePoints; ++i) {
-      const double time = shown.low * std::pow(shown.high / shown.low, static_cast<double>(i) / (kLinePoints - 1));
+    for (int i = 0; i < kDensityPoints; ++i) {
+      const double time = shown.low * std::pow(shown.high / shown.low, static_cast<double>(i) / (kDensityPoints - 1));
       add_row(tail,
-              {wide.beta0_sd, time, 1.0 - acquisition_probability(time, n_context, wide, kC2),
+              {wide.beta0_sd, time, 1.0 - acquisition_probability(time, n_context, wide, kUntrainedC2),
                1.0 - probability(wide_law, time)},
               gap);
       gap = 0;

@@ -4,12 +4,6 @@
 #include "figure_parts.hpp"
 
 namespace iclk::figures {
-namespace {
-
-constexpr std::size_t kMostSamples = 400;  ///< per drawn curve; more cannot be told apart at 7 inches
-
-}  // namespace
-
 FigureTables figA2_tables(std::span<const MeasuredCurve> curves, const FigureOptions& options) {
   validate(options);
   FigureTables figure;
@@ -24,7 +18,7 @@ FigureTables figA2_tables(std::span<const MeasuredCurve> curves, const FigureOpt
       const auto& [c1, c2, c3, c2_is_closure] = curve->curves;
       first = std::min(first, drawn_start(*curve) / (in_iterations ? *curve->lr : 1.0));
       int gap = curve == level.curves.front() ? 2 : 1;
-      for (const std::size_t i : drawn_samples(c1.times(), kMostSamples)) {
+      for (const std::size_t i : drawn_samples(c1.times(), kMostCurveSamples)) {
         const double time = c1.times()[i];
         const Cell iteration = iteration_cell(*curve, time);
         const double x = in_iterations ? std::get<double>(iteration) : time;

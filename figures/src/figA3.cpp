@@ -7,11 +7,9 @@
 namespace iclk::figures {
 namespace {
 
-constexpr std::size_t kMostSamples = 400;  ///< per drawn curve; more cannot be told apart at 7 inches
-constexpr int kTailSamples = 24;           ///< of the continuation, a smooth curve
-constexpr double kBeyond = 10.0;           ///< the time axis goes on for this factor after the longest run
+constexpr int kContinuationPoints = 24;  ///< beyond the last sample, a smooth curve
 
-struct Range {
+struct PositiveRange {
   double low = HUGE_VAL, high = 0.0;
   void take(double value) {
     if (value > 0) low = std::min(low, value), high = std::max(high, value);
@@ -30,13 +28,13 @@ FigureTables figA3_tables(std::span<const MeasuredCurve> curves, const FigureOpt
                              "i_infinity_high", "i_lower_bound", "tail", "log_slope", "log_slope_error"},
                  .rows = {}};
   const std::vector<Level> levels = levels_of(curves);
-  Range times, c1_range, integrals;
+  PositiveRange times, c1_range, integrals;
   double first_time = HUGE_VAL;
   for (const MeasuredCurve& curve : curves) {
     times.take(curve.curves.c1.end_time());
     first_time = std::min(first_time, drawn_start(curve));
   }
-  const double last_time = times.high * kBeyond;
+  const double last_time = times.high * kBeyondCurve;
   std::size_t n_replicates = 0;
   bool has_bounds = false;
   for (const Level& level : levels) {
@@ -47,7 +45,7 @@ FigureTables figA3_tables(std::span<const MeasuredCurve> curves, const FigureOpt
       const theory::MemorizationIntegral result = theory::memorization_integral(c1);
       const int first_gap = replicate == 0 ? 2 : 1;
       int gap = first_gap;
-      for (const std::size_t i : drawn_samples(c1.times(), kMostSamples)) {
+      for (const std::size_t i : drawn_samples(c1.times(), kMostCurveSamples)) {
         const double time = c1.times()[i];
         const double integral = theory::memorization_integral_at(c1, time);
         c1_range.take(c1.values()[i]);
@@ -57,8 +55,8 @@ FigureTables figA3_tables(std::span<const MeasuredCurve> curves, const FigureOpt
         gap = 0;
       }
       gap = first_gap;
-      for (int i = 0; i <= kTailSamples; ++i) {
-        const double share = static_cast<double>(i) / kTailSamples;
+      for (int i = 0; i <= kContinuationPoints; ++i) {
+        const double share = static_cast<double>(i) / kContinuationPoints;
         const double time = c1.end_time() * std::pow(last_time / c1.end_time(), share);
         add_row(tail, {level.n_items, seed_cell(curve), time, theory::extrapolated_integral(result, time)}, gap);
         gap = 0;

@@ -13,39 +13,39 @@
 namespace iclk::figures {
 namespace {
 
-constexpr double kAttained = 0.99, kLost = 0.90;  ///< ICL accuracies of the caption of Fig. A.6
-constexpr int kLinePoints = 25;
+constexpr int kDecayPoints = 25;
 
 /// What became of in-context learning in a run.
 enum class Fate { transient, never, lasting };
 
 Fate fate_of(const MeasuredRun& run) {
   if (run.number("t_accuracy_fade")) return Fate::transient;
-  return run.number("max_icl_accuracy").value_or(run.acquired ? 1.0 : 0.0) >= kAttained ? Fate::lasting : Fate::never;
+  return run.number("max_icl_accuracy").value_or(run.acquired ? 1.0 : 0.0) >= kAttainedAccuracy ? Fate::lasting
+                                                                                                : Fate::never;
 }
 
 std::string_view name(Fate fate) {
   return fate == Fate::transient ? "transient" : fate == Fate::never ? "never" : "lasting";
 }
 
-double end_iteration(const MeasuredRun& run) {
+double iterations_run(const MeasuredRun& run) {
   return run.number("end_iteration").value_or(iterations_at(run, run.time));
 }
 
 /// The times of one lambda_w over the curves of one K [SGD steps].
-struct Prediction {
+struct FadeTimes {
   Estimate accuracy;  ///< ICL accuracy down to 90 %, logits of novel items normal and as large as those of trained ones
   Estimate strength;  ///< w = 1
 };
 
-Prediction prediction_at(const MeasuredRun& run, const std::vector<const MeasuredCurve*>& curves, double lambda_w) {
+FadeTimes fade_times_at(const MeasuredRun& run, const std::vector<const MeasuredCurve*>& curves, double lambda_w) {
   std::vector<double> accuracy, strength;
   const auto keep = [&](std::vector<double>& times, const std::optional<double>& time) {
     if (time && std::isfinite(*time)) times.push_back(iterations_at(run, *time));
   };
   for (const MeasuredCurve* curve : curves) {
     theory::TransienceOptions options = transience_options(run, HUGE_VAL);
-    options.fade.novel_ratio = theory::strength_ratio_at_accuracy(kLost, theory::NovelLogits::gaussian);
+    options.fade.novel_ratio = theory::strength_ratio_at_accuracy(kLostAccuracy, theory::NovelLogits::gaussian);
     const theory::TransiencePrediction prediction = predict_transience(curve->curves, lambda_w, options);
     keep(accuracy, prediction.t_accuracy_fade);
     keep(strength, prediction.t_fade.value);
@@ -109,7 +109,7 @@ FigureTables figA6_tables(const std::filesystem::path& data, const FigureOptions
       const Fate fate = fate_of(*run);
       ++counts[static_cast<std::size_t>(fate)];
       const double at =
-          fate == Fate::transient ? iterations_at(*run, *run->number("t_accuracy_fade")) : end_iteration(*run);
+          fate == Fate::transient ? iterations_at(*run, *run->number("t_accuracy_fade")) : iterations_run(*run);
       if (at > 0.0) shown(at);
       const auto only = [&](Fate wanted) { return fate == wanted && at > 0.0 ? Cell(at) : Cell(); };
       add_row(runs,
@@ -123,9 +123,9 @@ FigureTables figA6_tables(const std::filesystem::path& data, const FigureOptions
     const auto curves = minimal && !(first.number("lambda_beta").value_or(0.0) > 0.0)
                             ? network.of(*first.n_items)
                             : std::vector<const MeasuredCurve*>{};
-    for (int i = 0; i < kLinePoints && !curves.empty(); ++i) {
-      const double lambda_w = decay_low * std::pow(decay_high / decay_low, static_cast<double>(i) / (kLinePoints - 1));
-      const Prediction at = prediction_at(first, curves, lambda_w);
+    for (int i = 0; i < kDecayPoints && !curves.empty(); ++i) {
+      const double lambda_w = decay_low * std::pow(decay_high / decay_low, static_cast<double>(i) / (kDecayPoints - 1));
+      const FadeTimes at = fade_times_at(first, curves, lambda_w);
       add_row(lines,
               {panel, lambda_w, cell(at.accuracy.value), cell(at.accuracy.low), cell(at.accuracy.high),
                cell(at.strength.value)},

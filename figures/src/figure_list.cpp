@@ -34,7 +34,7 @@ constexpr std::string_view kCurves = "memorization curves";
 constexpr std::string_view kMaybeCurves = "memorization curves, or nothing";
 constexpr std::string_view kNothing = "nothing";
 
-constexpr std::string_view kTrain = "iclk train --items 500,1000,2000,4000,8000 --seeds 0:3 --out DIR";
+constexpr std::string_view kCurvesCommand = "iclk train --items 500,1000,2000,4000,8000 --seeds 0:3 --out DIR";
 
 // Runs, and the plans beside the shipped results that make them.
 constexpr std::string_view kInfiniteRuns = "runs with K infinite, random contexts";
@@ -119,7 +119,7 @@ const std::array kEntries = {
                 .script = scripts::fig4_loss_landscape,
                 .tables = from_theory<fig4_tables>},
     FigureEntry{.info = {"fig5", "5", "I_K(infinity) against K, the memorization law and K*", kCurves,
-                         DataUse::required, kTrain},
+                         DataUse::required, kCurvesCommand},
                 .width = kOneColumn,
                 .height = 3.6,
                 .script = scripts::fig5_memorization_law,
@@ -166,18 +166,18 @@ const std::array kEntries = {
                 .height = 2.6,
                 .script = scripts::figA1b_time_distribution,
                 .tables = from_theory<figA1b_tables>},
-    FigureEntry{
-        .info = {"figA2", "A.2", "order parameters c1, c2, c3 against iterations", kCurves, DataUse::required, kTrain},
-        .width = kTwoColumns,
-        .height = 2.3,
-        .script = scripts::figA2_order_parameters,
-        .tables = from_curves<figA2_tables>},
-    FigureEntry{
-        .info = {"figA3", "A.3", "c1(t) and its integral I_K(t) with tails", kCurves, DataUse::required, kTrain},
-        .width = kTwoColumns,
-        .height = 2.6,
-        .script = scripts::figA3_memorization_integral,
-        .tables = from_curves<figA3_tables>},
+    FigureEntry{.info = {"figA2", "A.2", "order parameters c1, c2, c3 against iterations", kCurves, DataUse::required,
+                         kCurvesCommand},
+                .width = kTwoColumns,
+                .height = 2.3,
+                .script = scripts::figA2_order_parameters,
+                .tables = from_curves<figA2_tables>},
+    FigureEntry{.info = {"figA3", "A.3", "c1(t) and its integral I_K(t) with tails", kCurves, DataUse::required,
+                         kCurvesCommand},
+                .width = kTwoColumns,
+                .height = 2.6,
+                .script = scripts::figA3_memorization_integral,
+                .tables = from_curves<figA3_tables>},
     FigureEntry{
         .info = {"figA4", "A.4", "histograms of t_ICL for each N", kInfiniteRuns, DataUse::required, kInfiniteCommand},
         .width = kTwoColumns,
@@ -231,7 +231,7 @@ const std::array kEntries = {
         .script = scripts::fade_closed_loop,
         .tables = fade_tables},
     FigureEntry{.info = {"phase", "phase", "P(in-context learning) in N and K (not in the paper)", kMaybeCurves,
-                         DataUse::optional, kTrain},
+                         DataUse::optional, kCurvesCommand},
                 .width = kOneColumn,
                 .height = 3.2,
                 .script = scripts::phase_diagram,

@@ -52,12 +52,6 @@ void append_tic(std::string& tics, const std::string& label, double position, bo
   tics += (tics.empty() ? "\"" : ", \"") + label + "\" " + format_number(position) + (minor ? " 1" : "");
 }
 
-std::string joined(const std::vector<std::string>& words, const std::string& separator) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : separator) + word;
-  return text;
-}
-
 /// "dim 63; hidden 512; ...": settings that all files share, then those that differ with their values.
 std::string settings_of(std::span<const MeasuredCurve> curves) {
   std::vector<std::string> keys;
@@ -84,7 +78,7 @@ std::string settings_of(std::span<const MeasuredCurve> curves) {
   return settings.empty() ? "the files state none" : joined(settings, "; ");
 }
 
-std::string runs_of(std::span<const MeasuredCurve> curves) {
+std::string curve_counts_text(std::span<const MeasuredCurve> curves) {
   std::vector<std::string> words;
   for (const Level& level : levels_of(curves)) {
     words.push_back(format_number(level.n_items) + " (" + std::to_string(level.curves.size()) + ")");
@@ -93,6 +87,12 @@ std::string runs_of(std::span<const MeasuredCurve> curves) {
 }
 
 }  // namespace
+
+std::string joined(const std::vector<std::string>& words, const std::string& separator) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : separator) + word;
+  return text;
+}
 
 std::vector<Level> levels_of(std::span<const MeasuredCurve> curves) {
   if (curves.empty()) throw field_error("curves", "expected at least one curve, got none");
@@ -232,6 +232,10 @@ std::string make_theory_caption(std::string_view title, std::string_view text, s
 
 double context_of(const FigureOptions& options) { return options.n_context.value_or(*FigureOptions{}.n_context); }
 
+theory::StartDistribution starts_of(const FigureOptions& options) {
+  return {.beta0_mean = options.beta0, .beta0_sd = options.beta0_sd, .w0_mean = options.w0, .w0_sd = options.w0_sd};
+}
+
 std::string start_settings(const FigureOptions& options, bool over_seeds) {
   const auto spread = [&](double sd) {
     return over_seeds ? " (sd " + format_number(sd) + " over seeds)" : std::string();
@@ -251,7 +255,7 @@ std::string palette_text() {
 
 std::string make_caption(std::string_view title, std::string_view text, std::span<const MeasuredCurve> curves,
                          const std::vector<std::string>& numbers) {
-  std::string caption = std::string(title) + "\n\n" + std::string(text) + "\n\nRuns\n  " + runs_of(curves) +
+  std::string caption = std::string(title) + "\n\n" + std::string(text) + "\n\nRuns\n  " + curve_counts_text(curves) +
                         "\n\nSettings\n  " + settings_of(curves) + "\n";
   if (!numbers.empty()) caption += "\nNumbers\n  " + joined(numbers, "\n  ") + "\n";
   caption += "\nSources\n";

@@ -10,6 +10,7 @@
 #include "iclk/core/estimate.hpp"
 #include "iclk/figures/draw_figure.hpp"
 #include "iclk/figures/figure_tables.hpp"
+#include "iclk/theory/seed_ensemble.hpp"
 
 // Pieces that the table functions share. A figure is one fig*.cpp, one fig*.gp and one line in figure_list.cpp.
 namespace iclk::figures {
@@ -25,6 +26,19 @@ std::span<const FigureEntry> figure_entries() noexcept;
 const FigureEntry& find_entry(std::string_view name);
 /// Throws Error when the figure needs data and `data` is empty.
 FigureTables tables_of(const FigureEntry& entry, const std::filesystem::path& data, const FigureOptions& options);
+
+inline constexpr std::size_t kMostCurveSamples = 400;  ///< drawn of a curve; more cannot be told apart at 7 inches
+inline constexpr double kBeyondCurve = 10.0;           ///< a time axis goes on for this factor after the longest curve
+inline constexpr double kMarkerMargin = 1.4;   ///< factor around data on a logarithmic axis, so that no marker is cut
+inline constexpr std::size_t kMostPanels = 6;  ///< of a figure with a panel for each N
+
+/// Ends of an axis.
+struct Range {
+  double low = 0.0, high = 0.0;
+};
+
+/// The words with the separator between them.
+std::string joined(const std::vector<std::string>& words, const std::string& separator);
 
 /// Whether a file of this name is a table that draw_figure wrote: ID.csv or ID_<part>.csv.
 bool is_figure_table(const std::string& file_name);
@@ -81,6 +95,9 @@ std::string start_settings(const FigureOptions& options, bool over_seeds);
 
 /// N of `options`, 100 where it is empty.
 double context_of(const FigureOptions& options);
+
+/// Start values over seeds as `options` say them.
+theory::StartDistribution starts_of(const FigureOptions& options);
 
 /// Colours of a scale from low to high, as gnuplot's `set palette defined` takes them.
 std::string palette_text();

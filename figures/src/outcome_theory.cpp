@@ -7,6 +7,7 @@
 #include <numeric>
 #include <set>
 
+#include "iclk/figures/prediction.hpp"
 #include "iclk/fit/memorization_law.hpp"
 #include "iclk/theory/acquisition_time.hpp"
 #include "iclk/theory/attention_flow.hpp"
@@ -15,18 +16,11 @@
 namespace iclk::figures {
 namespace {
 
-constexpr int kBits = 5;
-constexpr int kStarts = 1 << kBits;  ///< so that a share is known to 2 %, better than runs tell
-constexpr double kUntrainedC2 = 0.5;
 constexpr double kLoopTolerance = 1e-7;  ///< of the flow in a closed loop: far below the scatter of curves over seeds
 constexpr double kMostContext = 1e5;     ///< N beyond which a curve is no use
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
-theory::FlowState mean_of(const theory::StartDistribution& start) {
-  return {.w = start.w0_mean, .beta = start.beta0_mean};
-}
-
-theory::ContextModel context_of(const MeasuredRun& run, double n_context, std::optional<double> n_items) {
+theory::ContextModel context_model_of(const MeasuredRun& run, double n_context, std::optional<double> n_items) {
   theory::ContextModel context{.model = theory::LossModel::binomial, .n_context = n_context};
   if (n_items && *n_items >= 2.0) context.n_items = n_items;
   context.item_dim = run.number("dim");
@@ -43,14 +37,19 @@ theory::StartDistribution starts_of(const MeasuredRun& run) {
           .w0_sd = setting("w0_sd")};
 }
 
-std::vector<theory::FlowState> spread_starts(const theory::StartDistribution& start) {
-  if (!(start.beta0_sd > 0.0) && !(start.w0_sd > 0.0)) return {mean_of(start)};
+theory::FlowState mean_start(const theory::StartDistribution& start) {
+  return {.w = start.w0_mean, .beta = start.beta0_mean};
+}
+
+std::vector<theory::FlowState> spread_starts(const theory::StartDistribution& start, int n_bits) {
+  if (!(start.beta0_sd > 0.0) && !(start.w0_sd > 0.0)) return {mean_start(start)};
   const auto normal_quantile = [](double share) { return std::log(quantile(theory::LognormalLaw{0.0, 1.0}, share)); };
+  const int n_starts = 1 << n_bits;
   std::vector<theory::FlowState> starts;
-  for (int i = 0; i < kStarts; ++i) {
+  for (int i = 0; i < n_starts; ++i) {
     int reversed = 0;
-    for (int bit = 0; bit < kBits; ++bit) reversed |= ((i >> bit) & 1) << (kBits - 1 - bit);
-    const double even = (i + 0.5) / kStarts, scattered = (reversed + 0.5) / kStarts;
+    for (int bit = 0; bit < n_bits; ++bit) reversed |= ((i >> bit) & 1) << (n_bits - 1 - bit);
+    const double even = (i + 0.5) / n_starts, scattered = (reversed + 0.5) / n_starts;
     const bool beta_even = start.beta0_sd > 0.0;
     starts.push_back({.w = start.w0_mean + start.w0_sd * normal_quantile(beta_even ? scattered : even),
                       .beta = start.beta0_mean + start.beta0_sd * normal_quantile(beta_even ? even : scattered)});
@@ -76,7 +75,7 @@ std::string untreated(const MeasuredRun& run) {
 
 std::optional<double> time_to_accuracy(const MeasuredRun& run, double n_context, theory::FlowState start) {
   const theory::AttentionFlow flow = attention_flow(
-      context_of(run, n_context, {}), start, theory::ConstantMemorization{},
+      context_model_of(run, n_context, {}), start, theory::ConstantMemorization{},
       {.lambda_w = run.number("lambda_w").value_or(0.0), .lambda_beta = run.number("lambda_beta").value_or(0.0)});
   if (!flow.accuracy_95 || !(flow.accuracy_95->time > 0.0)) return std::nullopt;
   return flow.accuracy_95->time;
@@ -95,7 +94,7 @@ std::optional<double> time_to_attention(const MeasuredRun& run, double n_context
                                         const MeasuredCurve& curve) {
   const theory::AttentionFlowOptions options{.lambda_w = run.number("lambda_w").value_or(0.0),
                                              .lambda_beta = run.number("lambda_beta").value_or(0.0)};
-  const auto context = context_of(run, n_context, static_cast<double>(curve.n_items.value()));
+  const auto context = context_model_of(run, n_context, static_cast<double>(curve.n_items.value()));
   const theory::AttentionFlow flow = attention_flow(context, start, curve.curves, options);
   if (!flow.attention_half || !(flow.attention_half->time > 0.0)) return std::nullopt;
   return flow.attention_half->time;
@@ -145,12 +144,12 @@ NetworkTheory::NetworkTheory(std::span<const MeasuredCurve> curves, const Measur
 
 double NetworkTheory::required_excess(ThresholdLevel level, double n_context) const {
   if (level == ThresholdLevel::flow) return 0.0;
-  return attention_excess(n_context, mean_of(starts_of(run_))).value_or(kNever);
+  return attention_excess(n_context, mean_start(starts_of(run_))).value_or(kNever);
 }
 
 Estimate NetworkTheory::k_star(ThresholdLevel level, double n_context) const {
   if (!known()) return {};
-  const theory::FlowState start = mean_of(starts_of(run_));
+  const theory::FlowState start = mean_start(starts_of(run_));
   if (level == ThresholdLevel::leading) {
     const double required = theory::acquisition_integral_leading(n_context, start.beta);
     return law_.exponent.value && std::isfinite(required) ? fit::x_at(law_, required) : Estimate{};
@@ -251,9 +250,9 @@ double ClosedLoopThreshold::training_time(double n_context) const {
 std::optional<double> ClosedLoopThreshold::critical_context(const MeasuredCurve& curve, const MeasuredRun& run) const {
   const double n_items = static_cast<double>(curve.n_items.value());
   if (n_items < 2.0) return std::nullopt;
-  const theory::FlowState start = mean_of(starts_of(run));
+  const theory::FlowState start = mean_start(starts_of(run));
   const auto acquires = [&](double n_context) {
-    theory::ContextModel context = context_of(run, n_context, n_items);
+    theory::ContextModel context = context_model_of(run, n_context, n_items);
     context.balanced_items = run.text("item_labels") == "balanced";
     context.item_dim.reset();
     const theory::AttentionFlow flow = attention_flow(context, start, curve.curves,

@@ -7,6 +7,7 @@
 #include "figure_parts.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
+#include "iclk/figures/prediction.hpp"
 #include "iclk/figures/trajectory_figures.hpp"
 #include "iclk/fit/memorization_law.hpp"
 #include "iclk/fit/power_law.hpp"
@@ -15,6 +16,7 @@
 #include "iclk/theory/memorization_family.hpp"
 #include "iclk/theory/seed_ensemble.hpp"
 #include "iclk/theory/threshold.hpp"
+#include "outcome_theory.hpp"
 #include "run_course.hpp"
 #include "run_parts.hpp"
 #include "run_series.hpp"
@@ -31,7 +33,6 @@ constexpr std::array<double, 5> kListedContexts = {50, 100, 150, 200, 250};  ///
 /// the paper's transformer.
 constexpr theory::HorizonLaw kLaw{0.4, 0.7};
 constexpr double kLawItemsLow = 1e3, kLawItemsHigh = 1e6;
-constexpr double kC2 = 0.5;
 
 std::string share_name(const char* prefix, int share) {
   return std::string(prefix) + (share < 10 ? "0" : "") + std::to_string(share);
@@ -57,10 +58,6 @@ struct Memorization {
   std::function<Column(double n_context, std::optional<double> excess)> column;
   std::function<std::vector<double>(double n_context)> probabilities;  ///< [items]
 };
-
-theory::StartDistribution start_of(const FigureOptions& options) {
-  return {.beta0_mean = options.beta0, .beta0_sd = options.beta0_sd, .w0_mean = options.w0, .w0_sd = options.w0_sd};
-}
 
 struct Run {
   const MeasuredCurve* curve = nullptr;
@@ -121,18 +118,9 @@ std::vector<double> required_by_shares(const theory::CurveFlow& flow, const theo
     }
     return required;
   }
-  // With a spread of both, an exact quantile takes thousands of trajectories one after the other. These starts, spread
-  // evenly over both distributions (Hammersley points), take as many side by side; K is off by less than 1 %.
-  constexpr int kBits = 11;
-  constexpr int kStarts = 1 << kBits;
-  const auto normal_quantile = [](double share) { return std::log(quantile(theory::LognormalLaw{0.0, 1.0}, share)); };
-  std::vector<theory::FlowState> starts;
-  for (int i = 0; i < kStarts; ++i) {
-    int reversed = 0;
-    for (int bit = 0; bit < kBits; ++bit) reversed |= ((i >> bit) & 1) << (kBits - 1 - bit);
-    starts.push_back({.w = start.w0_mean + start.w0_sd * normal_quantile((reversed + 0.5) / kStarts),
-                      .beta = start.beta0_mean + start.beta0_sd * normal_quantile((i + 0.5) / kStarts)});
-  }
+  // With a spread of both, an exact quantile takes thousands of trajectories one after the other. These 2048 starts take
+  // as many side by side; K is off by less than 1 %.
+  const std::vector<theory::FlowState> starts = spread_starts(start, 11);
   std::vector<double> sample(starts.size());
   flow.required_integrals(starts, sample);
   std::sort(sample.begin(), sample.end());
@@ -212,12 +200,12 @@ Memorization law_memorization(const theory::StartDistribution& start) {
     return Boundary{n_items};
   };
   result.column = [=](double n_context, std::optional<double> excess) {
-    const double mean = theory::acquisition_integral_exact(n_context, start.beta0_mean, start.w0_mean, kC2);
+    const double mean = theory::acquisition_integral_exact(n_context, start.beta0_mean, start.w0_mean, kUntrainedC2);
     const bool spread = start.beta0_sd > 0.0 || start.w0_sd > 0.0;
     Column column;
     for (std::size_t i = 0; i < kShares.size(); ++i) {
       column.shares[i] =
-          boundary(spread ? theory::acquisition_quantile(0.01 * kShares[i], n_context, start, kC2) : mean);
+          boundary(spread ? theory::acquisition_quantile(0.01 * kShares[i], n_context, start, kUntrainedC2) : mean);
     }
     if (excess) column.exact_loss = boundary(mean + *excess);
     column.leading = boundary(theory::acquisition_integral_leading(n_context, start.beta0_mean)).n_items;
@@ -226,7 +214,7 @@ Memorization law_memorization(const theory::StartDistribution& start) {
   result.probabilities = [=, items = result.items](double n_context) {
     std::vector<double> shares;
     for (const double k : items) {
-      shares.push_back(theory::acquisition_probability(theory::horizon_at(kLaw, k), n_context, start, kC2));
+      shares.push_back(theory::acquisition_probability(theory::horizon_at(kLaw, k), n_context, start, kUntrainedC2));
     }
     return shares;
   };
@@ -240,7 +228,7 @@ std::optional<double> exact_loss_excess(double n_context, const theory::StartDis
   const theory::FlowState mean{.w = start.w0_mean, .beta = start.beta0_mean};
   const theory::AttentionFlow flow =
       attention_flow({.model = theory::LossModel::binomial, .n_context = n_context}, mean, theory::LogitList{});
-  const double blow_up = theory::acquisition_integral_exact(n_context, mean.beta, mean.w, kC2);
+  const double blow_up = theory::acquisition_integral_exact(n_context, mean.beta, mean.w, kUntrainedC2);
   if (!flow.attention_half || !(flow.attention_half->time > 0.0) || std::isinf(blow_up)) return std::nullopt;
   return flow.attention_half->time - blow_up;
 }
@@ -263,7 +251,7 @@ Table outcome_table(const RunList& runs) {
 FigureTables diagram(std::span<const MeasuredCurve> curves, const RunList& runs, const FigureOptions& options,
                      const std::vector<std::string>& problems = {}) {
   validate(options);
-  const theory::StartDistribution start = start_of(options);
+  const theory::StartDistribution start = starts_of(options);
   Table outcomes = outcome_table(runs);
   double context_low = kContextLow, context_high = kContextHigh, items_low = HUGE_VAL, items_high = 0.0;
   for (const MeasuredRun* run : runs) {

@@ -126,9 +126,9 @@ void add_curve_warnings(Prediction& result) {
 }  // namespace
 
 void validate(const PredictionOptions& options) {
-  constexpr double kMostContext = 1e6;  // the exact loss is a sum over N coins
+  constexpr double kMostCoins = 1e6;  // the exact loss is a sum over N coins
   const double n = options.n_context;
-  if (!(n >= 2 && n <= kMostContext) || std::floor(n) < n) {
+  if (!(n >= 2 && n <= kMostCoins) || std::floor(n) < n) {
     throw field_error("n_context", "expected a whole number from 2 to 1000000, got " + format_number(n));
   }
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "figure_parts.hpp"
+#include "folder_parts.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/run_info.hpp"
 #include "iclk/figures/claims.hpp"
@@ -14,14 +15,6 @@ namespace iclk::figures {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int kDeepest = 3;  ///< folders below the one that is named, as read_run_folder looks
-constexpr std::string_view kOwnEnding = ".curves.csv";
-constexpr std::string_view kForeignEnding = ".csv";
-
-Error folder_error(const fs::path& path, const std::string& problem) {
-  return {Location{.file = path.string(), .line = {}, .field = {}}, problem};
-}
 
 /// Files below the folder whose names end in `ending`, by path.
 std::vector<fs::path> files_below(const fs::path& data, std::string_view ending, int deepest) {
@@ -38,7 +31,7 @@ std::vector<fs::path> files_below(const fs::path& data, std::string_view ending,
       files.push_back(entry->path());
     }
   }
-  if (problem) throw folder_error(data, "cannot list this folder: " + problem.message());
+  if (problem) throw file_error(data, "cannot list this folder: " + problem.message());
   std::sort(files.begin(), files.end());
   return files;
 }
@@ -126,19 +119,19 @@ Results read_results(const fs::path& data, const FigureOptions& options) {
   validate(options);
   std::error_code none;
   if (!fs::is_directory(data, none)) {
-    throw folder_error(data, fs::exists(data, none) ? "is a file, expected a folder with results" : "no such folder");
+    throw file_error(data, fs::exists(data, none) ? "is a file, expected a folder with results" : "no such folder");
   }
   Results results;
   results.data = data;
   MeasuredRuns runs = read_run_folder(data, {.trajectories = true, .skip_bad_files = true});
-  const std::vector<fs::path> tables = files_below(data, kForeignEnding, kDeepest);
+  const std::vector<fs::path> tables = files_below(data, kForeignEnding, kDeepestFolder);
   for (const std::string& problem : runs.problems) {
     if (const auto file = file_of(problem, tables)) results.left_out.push_back(*file);
   }
   results.runs = std::move(runs.runs);
   results.problems = std::move(runs.problems);
 
-  const std::vector<fs::path> own = files_below(data, kOwnEnding, kDeepest);
+  const std::vector<fs::path> own = files_below(data, kCurvesEnding, kDeepestFolder);
   if (!own.empty()) {
     read_curve_files(own, options.foreign, "*.curves.csv", results);
   } else if (results.runs.empty() && results.problems.empty()) {
@@ -148,9 +141,9 @@ Results read_results(const fs::path& data, const FigureOptions& options) {
   }
   if (results.networks.empty() && results.runs.empty()) {
     if (!results.problems.empty()) throw Error("nothing could be read. " + results.problems.front());
-    throw folder_error(data,
-                       "holds no results: expected *.curves.csv (iclk train), *.simulation.csv (iclk simulate, iclk "
-                       "sweep run), tables of iclk sweep collect --csv, or CSV files with columns time and c1");
+    throw file_error(data,
+                     "holds no results: expected *.curves.csv (iclk train), *.simulation.csv (iclk simulate, iclk "
+                     "sweep run), tables of iclk sweep collect --csv, or CSV files with columns time and c1");
   }
   predict(results, options);
   return results;

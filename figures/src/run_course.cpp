@@ -142,7 +142,8 @@ std::optional<double> acquisition_time(const Course& course) {
 }
 
 std::optional<double> accuracy_loss_time(const Course& course) {
-  return crossing(course, 0.90, 0.99, [&](const CoursePoint& point) { return accuracy_at(course, point); });
+  return crossing(course, kLostAccuracy, kAttainedAccuracy,
+                  [&](const CoursePoint& point) { return accuracy_at(course, point); });
 }
 
 std::optional<double> fade_time(const Course& course) {

@@ -61,6 +61,10 @@ theory::FlowState start_of(const MeasuredRun& run);
 /// Throws   Error as these do.
 Course course_of(const MeasuredRun& run, theory::FlowState start, const OrderParameterCurves* curve, double t_end);
 
+/// ICL accuracies of `t_accuracy_fade`: in-context learning is lost where it falls to the first after it was attained,
+/// at the second or more.
+inline constexpr double kLostAccuracy = 0.90, kAttainedAccuracy = 0.99;
+
 /// ICL accuracy at a point of the course. The MLP's logits on novel items are normal; their variance is that of the
 /// untrained MLP and the square of the logits -ln c3 of trained items.
 double accuracy_at(const Course& course, const CoursePoint& point);

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <tuple>
 
+#include "folder_parts.hpp"
 #include "iclk/core/error.hpp"
 #include "iclk/core/table_file.hpp"
 
@@ -16,9 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kDeepest = 3;  ///< folders below the one that is named
 constexpr std::string_view kSimulationEnding = ".simulation.csv";
-constexpr std::string_view kCurvesEnding = ".curves.csv";
 constexpr std::string_view kFirstLine = "# iclk-simulation ";
 constexpr std::string_view kVersion = "1";
 
@@ -36,16 +35,11 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kRenamed 
 /// Settings that curves and runs share, by their names in both.
 constexpr std::array<std::string_view, 5> kNetwork = {"hidden", "dim", "batch", "lr", "weight_decay"};
 
-Error file_error(const fs::path& file, std::string field, const std::string& problem,
-                 std::optional<std::size_t> line = {}) {
-  return {Location{.file = file.string(), .line = line, .field = std::move(field)}, problem};
-}
-
 std::string file_name(const fs::path& path) { return path.filename().string(); }
 
 /// All files below the folder whose names end in `.csv`, by path.
 std::vector<fs::path> csv_files(const fs::path& data) {
-  if (!fs::exists(data)) throw file_error(data, "", "no such file or folder");
+  if (!fs::exists(data)) throw file_error(data, "no such file or folder");
   if (!fs::is_directory(data)) return {data};
   std::vector<fs::path> files;
   std::error_code problem;
@@ -54,12 +48,12 @@ std::vector<fs::path> csv_files(const fs::path& data) {
     std::error_code gone;  // a file that vanishes meanwhile is no file
     const bool hidden = file_name(entry->path()).starts_with('.');
     if (entry->is_directory(gone)) {
-      if (hidden || entry.depth() >= kDeepest) entry.disable_recursion_pending();
+      if (hidden || entry.depth() >= kDeepestFolder) entry.disable_recursion_pending();
     } else if (!hidden && entry->path().extension() == ".csv" && entry->is_regular_file(gone)) {
       files.push_back(entry->path());
     }
   }
-  if (problem) throw file_error(data, "", "cannot list this folder: " + problem.message());
+  if (problem) throw file_error(data, "cannot list this folder: " + problem.message());
   std::sort(files.begin(), files.end());
   return files;
 }

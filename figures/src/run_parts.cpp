@@ -17,12 +17,6 @@ namespace {
 constexpr std::array<std::pair<std::string_view, double>, 4> kFullScale = {
     {{"hidden", 512.0}, {"dim", 63.0}, {"batch", 128.0}, {"lr", 0.01}}};
 
-std::string joined(const std::vector<std::string>& words, const std::string& separator) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : separator) + word;
-  return text;
-}
-
 std::string runs_text(const RunList& runs) {
   std::map<std::string, std::map<double, std::map<double, std::size_t>>> counts;  // model, N, K (infinite last)
   for (const MeasuredRun* run : runs) ++counts[run->model][run->n_context][run->n_items.value_or(HUGE_VAL)];
@@ -104,6 +98,8 @@ Cell seed_cell(const MeasuredRun& run) {
 bool has_random_labels(const MeasuredRun& run) noexcept {
   return run.text("labels").empty() || run.text("labels") == "random";
 }
+
+bool has_balanced_labels(const MeasuredRun& run) noexcept { return run.text("labels").starts_with("balanced"); }
 
 std::vector<double> theory_contexts(const std::vector<RunList>& places) {
   constexpr int kPoints = 9;

@@ -14,6 +14,8 @@
 // Pieces that the figures of training runs share.
 namespace iclk::figures {
 
+inline constexpr double kItemMargin = 1.5;  ///< factor around the measured K, for accuracies and shares against K
+
 /// The runs that figure `id` draws: those of the folder that `wanted` takes. Throws Error naming what is missing and
 /// the command that makes it when there is none.
 MeasuredRuns drawn_runs(std::string_view id, const std::filesystem::path& data, const FigureOptions& options,
@@ -24,6 +26,8 @@ Cell seed_cell(const MeasuredRun& run);
 
 /// Whether the labels of a context fall as they may; balanced ones do not.
 bool has_random_labels(const MeasuredRun& run) noexcept;
+/// Whether contexts hold equally many labels of each kind, with or without the target's.
+bool has_balanced_labels(const MeasuredRun& run) noexcept;
 
 /// Whole numbers spread evenly in ln N from low to high, all odd or all even as most of the contexts of the groups are:
 /// ties among an even number of other labels make 95 % accuracy come a little earlier or later in turn.

@@ -15,6 +15,9 @@
 // Pieces that the figures of trajectories share.
 namespace iclk::figures {
 
+inline constexpr std::size_t kMostAccuracySamples = 300;  ///< drawn of a line of accuracies
+inline constexpr std::size_t kMostStrengthSamples = 250;  ///< drawn of a line of w or beta
+
 /// Runs of a model, as the folder holds them.
 RunList runs_of_model(const MeasuredRuns& folder, std::string_view model);
 

@@ -12,9 +12,7 @@
 namespace iclk::figures {
 namespace {
 
-constexpr std::size_t kMostPanels = 6;
-constexpr double kMargin = 1.1;      ///< factor around the times of a histogram
-constexpr double kAxisMargin = 1.4;  ///< the same of a logarithmic axis
+constexpr double kHistogramMargin = 1.1;  ///< factor around the times of a histogram
 
 /// The runs with K infinite of the largest family, by N.
 struct InfiniteRuns {
@@ -27,7 +25,7 @@ struct InfiniteRuns {
 InfiniteRuns infinite_runs(std::string_view id, const std::filesystem::path& data, const FigureOptions& options) {
   InfiniteRuns result;
   result.found = drawn_runs(id, data, options, false, [](const MeasuredRun& run) {
-    return !run.n_items && run.time > 0.0 && !run.text("labels").starts_with("balanced");
+    return !run.n_items && run.time > 0.0 && !has_balanced_labels(run);
   });
   result.family = largest_of(groups_of(all_runs(result.found.runs), Vary::size));
   result.places = groups_of(result.family, Vary::nothing);
@@ -87,7 +85,7 @@ FigureTables figA4_tables(const std::filesystem::path& data, const FigureOptions
     if (middle) low = std::min(low, *middle), high = std::max(high, *middle);
     const double margin = std::max(0.5 * (high - low), 0.01 * high);
     low = low < 0.6 * high ? 0.0 : low - margin;
-    high = low > 0.0 ? high + margin : kMargin * high;
+    high = low > 0.0 ? high + margin : kHistogramMargin * high;
     const int n_bins = std::clamp(static_cast<int>(std::lround(2.0 * std::sqrt(acquired.size()))), 5, 30);
     const double width = (high - low) / n_bins;
     const double n_runs = static_cast<double>(at.size());
@@ -151,7 +149,7 @@ FigureTables survival_tables(const std::filesystem::path& data, const FigureOpti
     t_low = std::min(t_low, run->time);
     t_high = std::max(t_high, run->time);
   }
-  const double t_first = t_low / kAxisMargin;  // where the lines start
+  const double t_first = t_low / kMarkerMargin;  // where the lines start
   for (const RunList& at : runs.places) {
     const double n_context = at.front()->n_context;
     std::vector<fit::SurvivalRun> survival;
@@ -198,7 +196,7 @@ FigureTables survival_tables(const std::filesystem::path& data, const FigureOpti
   figure.texts = {{"curve_labels", quoted_words(labels)},
                   {"curve_colors", quoted_words(ordered_colors(runs.places.size()))}};
   figure.tables = {std::move(steps), std::move(censored), std::move(lines)};
-  add_log_axis(figure, "t", t_low, t_high, kAxisMargin);
+  add_log_axis(figure, "t", t_low, t_high, kMarkerMargin);
   figure.caption = make_run_caption(
       "survival: runs that have not acquired in-context learning by t (not in the paper)",
       "Kaplan-Meier estimate of the share of runs with K infinite that have not reached 95 % accuracy on novel items "

@@ -13,21 +13,18 @@
 namespace iclk::figures {
 namespace {
 
-constexpr std::size_t kMostSeeds = 8;
-constexpr std::size_t kMostSamples = 300;  ///< of a line
-constexpr std::array<std::string_view, 4> kColumns = {"iteration", "time", "icl_accuracy", "iwl_accuracy"};
-
-constexpr double kLost = 0.9;  ///< accuracy below which in-context learning is lost, as in `t_accuracy_fade`
+constexpr std::size_t kMostFadedRuns = 8;
+constexpr std::array<std::string_view, 4> kAccuracyColumns = {"iteration", "time", "icl_accuracy", "iwl_accuracy"};
 
 /// Not only for the moment of one measurement: the run has to end like that.
-bool has_faded(const MeasuredRun& run) {
+bool ends_faded(const MeasuredRun& run) {
   return run.acquired && run.number("t_accuracy_fade") &&
-         run.trajectory.find("icl_accuracy")->back().value_or(1.0) <= kLost;
+         run.trajectory.find("icl_accuracy")->back().value_or(1.0) <= kLostAccuracy;
 }
 
 std::size_t n_faded(const RunList& runs) {
   return static_cast<std::size_t>(
-      std::count_if(runs.begin(), runs.end(), [](const MeasuredRun* run) { return has_faded(*run); }));
+      std::count_if(runs.begin(), runs.end(), [](const MeasuredRun* run) { return ends_faded(*run); }));
 }
 
 Cell seed_of(const MeasuredRun& run) { return seed_cell(run); }
@@ -35,12 +32,12 @@ Cell seed_of(const MeasuredRun& run) { return seed_cell(run); }
 Table table_of(const RunList& runs) {
   Table table{.part = "", .columns = {"run", "seed", "iteration", "time", "icl_accuracy", "iwl_accuracy"}, .rows = {}};
   for (const MeasuredRun* run : runs) {
-    std::array<const std::vector<std::optional<double>>*, kColumns.size()> columns{};
-    for (std::size_t i = 0; i < kColumns.size(); ++i) columns[i] = run->trajectory.find(kColumns[i]);
+    std::array<const std::vector<std::optional<double>>*, kAccuracyColumns.size()> columns{};
+    for (std::size_t i = 0; i < kAccuracyColumns.size(); ++i) columns[i] = run->trajectory.find(kAccuracyColumns[i]);
     std::vector<double> times;
     for (const auto& time : *columns[1]) times.push_back(time.value_or(0.0));
     int blank_lines = 2;
-    for (const std::size_t row : drawn_samples(times, kMostSamples)) {
+    for (const std::size_t row : drawn_samples(times, kMostAccuracySamples)) {
       add_row(table,
               {run->identity, seed_of(*run), cell((*columns[0])[row]), times[row], cell((*columns[2])[row]),
                cell((*columns[3])[row])},
@@ -82,7 +79,7 @@ std::vector<double> times_of(const RunList& runs, std::string_view key) {
 std::optional<RunList> chosen_runs(const MeasuredRuns& folder, std::string_view model) {
   RunList candidates;
   for (const MeasuredRun* run : runs_of_model(folder, model)) {
-    if (run->n_items && has_random_labels(*run) && has_columns(*run, kColumns)) candidates.push_back(run);
+    if (run->n_items && has_random_labels(*run) && has_columns(*run, kAccuracyColumns)) candidates.push_back(run);
   }
   std::vector<RunList> settings = groups_of(candidates, Vary::nothing);
   std::erase_if(settings, [](const RunList& runs) { return n_faded(runs) == 0; });
@@ -93,7 +90,7 @@ std::optional<RunList> chosen_runs(const MeasuredRuns& folder, std::string_view 
     };
     return rank(a) < rank(b);
   });
-  if (chosen.size() > kMostSeeds) chosen.resize(kMostSeeds);
+  if (chosen.size() > kMostFadedRuns) chosen.resize(kMostFadedRuns);
   return chosen;
 }
 
@@ -144,7 +141,7 @@ FigureTables transience_tables(std::string_view model, const std::string& id, co
     std::vector<double> times;
     for (const CoursePoint& point : course.points) times.push_back(point.time);
     int blank_lines = 2;
-    for (const std::size_t i : drawn_samples(times, kMostSamples)) {
+    for (const std::size_t i : drawn_samples(times, kMostAccuracySamples)) {
       const CoursePoint& point = course.points[i];
       add_row(
           theory,
