@@ -113,6 +113,22 @@ void show_progress(const mlp_stats::RunProgress& progress, std::uint64_t max_ite
                          duration(steps_left / progress.steps_per_second) + " left; " + newest);
 }
 
+/// Weights of order one are float32 numbers 6e-8 to 1.2e-7 apart, and a step changes them by about lr c1.
+constexpr double kSmallestFloatStep = 1.5e-7;
+
+/// Runs whose last steps were too small for the numbers that hold the weights.
+std::vector<std::string> rounding_warnings(const std::vector<RunReport>& reports) {
+  std::size_t n = 0;
+  for (const RunReport& run : reports) {
+    if (run.options.precision == mlp_stats::Precision::float64 || !run.last) continue;
+    if (run.options.lr * run.last->c1 < kSmallestFloatStep) ++n;
+  }
+  if (n == 0) return {};
+  return {std::to_string(n) + (n == 1 ? " run" : " runs") + " came to lr x c1 below " + human(kSmallestFloatStep, 3) +
+          ": float32 rounds such steps away and the end of the curve is wrong; take --precision float64 --backend "
+          "eigen, or a larger --lr"};
+}
+
 Answer answer_of(const TrainInput& input, const std::vector<RunReport>& reports) {
   PrintedTable table({"K", "seed", "status", "SGD steps", "c1", "accuracy", "file"}, "rrlrrrl");
   CsvText csv({"n_items", "seed", "status", "iterations", "resumed_from", "c1", "accuracy", "file"});
@@ -147,6 +163,7 @@ Answer answer_of(const TrainInput& input, const std::vector<RunReport>& reports)
   for (const auto& [key, value] : mlp_stats::run_info(reports.front().options).entries) {
     if (key != "n_items" && key != "seed" && key != "program") settings[key] = value;
   }
+  const std::vector<std::string> warnings = rounding_warnings(reports);
   Json json = {{"schema", "iclk-training 1"},
                {"program", "iclk " + std::string(version())},
                {"outcome", all_there     ? "finished"
@@ -154,8 +171,11 @@ Answer answer_of(const TrainInput& input, const std::vector<RunReport>& reports)
                                          : "not_finite"},
                {"out", *input.out},
                {"settings", std::move(settings)},
-               {"runs", std::move(runs)}};
-  return {table.str(), std::move(json), std::move(csv).take()};
+               {"runs", std::move(runs)},
+               {"warnings", warnings}};
+  std::string text = table.str();
+  for (const std::string& warning : warnings) text += "warning: " + warning + '\n';
+  return {std::move(text), std::move(json), std::move(csv).take()};
 }
 
 Exit status_of(const std::vector<RunReport>& reports, const std::string& folder) {

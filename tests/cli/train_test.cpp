@@ -63,6 +63,25 @@ TEST_CASE("train: a second call keeps what is there", "[cli]") {
   CHECK(read_file(folder / "runs/k20_s0.curves.csv") == first);
 }
 
+TEST_CASE("train: steps too small for float32 are reported", "[cli]") {
+  const TemporaryFolder folder;
+  CHECK(json_of(small_training(folder / "usual"))["warnings"].empty());
+  // c1 stays near 1/2, so that lr c1 is 1.4e-7, and 1.6e-7.
+  const auto small_steps = [&](const std::string& out) {
+    return small_training(folder / out, {"--lr", "2.8e-7", "--seeds", "0:2"});
+  };
+  const auto warnings = json_of(small_steps("json"))["warnings"];
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0] ==
+        "2 runs came to lr x c1 below 1.5e-07: float32 rounds such steps away and the end of the curve is wrong; take "
+        "--precision float64 --backend eigen, or a larger --lr");
+  CHECK_THAT(run_program(small_steps("table")).out, ContainsSubstring("\nwarning: 2 runs came to lr x c1 below"));
+  CHECK(json_of(small_training(folder / "above", {"--lr", "3.4e-7"}))["warnings"].empty());
+  const auto exact =
+      small_training(folder / "float64", {"--lr", "2.8e-7", "--precision", "float64", "--backend", "eigen"});
+  CHECK(json_of(exact)["warnings"].empty());
+}
+
 TEST_CASE("train: every option changes the curve", "[cli]") {
   const TemporaryFolder folder;
   const auto curve_of = [&](const std::vector<std::string>& extra) {
