@@ -104,9 +104,10 @@ Exit status(const FolderInput& input) {
                  std::to_string(status.n_interrupted), std::to_string(status.n_failed),
                  std::to_string(status.n_waiting), left});
   std::string text = table.str();
-  CsvText csv({"n_planned", "n_finished", "n_interrupted", "n_failed", "n_waiting", "n_unplanned", "seconds_left"});
+  CsvText csv({"n_planned", "n_finished", "n_interrupted", "n_failed", "n_waiting", "n_unplanned", "n_with_items",
+               "seconds_left"});
   csv.count(status.n_planned).count(status.n_finished).count(status.n_interrupted).count(status.n_failed);
-  csv.count(status.n_waiting).count(status.n_unplanned).cell(status.seconds_left).end_row();
+  csv.count(status.n_waiting).count(status.n_unplanned).count(status.n_with_items).cell(status.seconds_left).end_row();
   Json failures = Json::array();
   for (const transformer::SweepFailure& failure : status.failures) {
     failures.push_back({{"run", failure.run}, {"problem", failure.problem}});
@@ -114,6 +115,11 @@ Exit status(const FolderInput& input) {
   }
   if (status.n_unplanned > 0) {
     text += "  warning: " + std::to_string(status.n_unplanned) + " results that the plan does not ask for\n";
+  }
+  if (status.n_with_items > 0) {
+    text += "  warning: " + std::to_string(status.n_with_items) +
+            " runs are there with item-draw items, which this plan once meant; to go on with them add item-draw = "
+            "\"items\" to it\n";
   }
   Json json = {{"schema", "iclk-sweep-status 1"},
                {"program", "iclk " + std::string(version())},
@@ -124,6 +130,7 @@ Exit status(const FolderInput& input) {
                {"n_failed", status.n_failed},
                {"n_waiting", status.n_waiting},
                {"n_unplanned", status.n_unplanned},
+               {"n_with_items", status.n_with_items},
                {"seconds_left", json_number(status.seconds_left)},
                {"failures", std::move(failures)}};
   write_answer(input.destinations, {std::move(text), std::move(json), std::move(csv).take()});
@@ -148,10 +155,7 @@ std::vector<CollectedRun> selected(std::vector<CollectedRun> runs, const std::ve
       throw field_error("--select", wish.substr(0, equals) + ": " + error.problem());
     }
     const std::string value = field->get(wanted);
-    std::erase_if(runs, [&](const CollectedRun& run) {
-      const std::string* there = run.head.find(field->key());
-      return there == nullptr || *there != value;
-    });
+    std::erase_if(runs, [&](const CollectedRun& run) { return transformer::setting_in(run.head, *field) != value; });
   }
   return runs;
 }

@@ -107,6 +107,22 @@ TEST_CASE("simulate: options reach the run", "[cli]") {
   CHECK_THAT(result_of({"--stop-icl", "0.2"}), ContainsSubstring("# outcome: reached_icl\n"));
 }
 
+TEST_CASE("simulate: the one-layer model with K infinite draws sketches unless items are asked for", "[cli]") {
+  const auto text_of = [](std::vector<std::string> extra) {
+    extra.insert(extra.end(), {"--model", "one-layer", "--items", "inf", "--iterations", "20"});
+    return result_of(extra);
+  };
+  const std::string by_default = text_of({"--dim", "32"});
+  const std::string items = text_of({"--dim", "32", "--item-draw", "items"});
+  CHECK(by_default == text_of({"--dim", "32", "--item-draw", "sketches"}));
+  CHECK(by_default != items);
+  CHECK_THAT(by_default, ContainsSubstring("\n# item_draw: sketches\n"));
+  CHECK_THAT(items, !ContainsSubstring("item_draw"));
+  CHECK_THAT(text_of({"--dim", "31"}), !ContainsSubstring("item_draw"));
+  CHECK(error_of({"--model", "one-layer", "--items", "inf", "--dim", "31", "--item-draw", "sketches"}) ==
+        "--item-draw: expected items where dim is below 32, got sketches\n");
+}
+
 TEST_CASE("simulate: bad settings are named as options and nothing is written", "[cli][errors]") {
   CHECK(error_of({"--items", "1"}) == "--items: expected a whole number from 2 to 10000000, or inf, got \"1\"\n");
   CHECK(error_of({"--context", "1"}) == "--context: expected a whole number from 2 to 100000, got \"1\"\n");

@@ -127,6 +127,41 @@ TEST_CASE("sweep: K infinite is collected apart", "[cli]") {
   CHECK(none["outcome"] == "no_results");
 }
 
+TEST_CASE("sweep: runs with items are kept apart from those with sketches", "[cli]") {
+  const TemporaryFolder folder;
+  const std::string plan = small_plan("[[grid]]\nmodel = \"one-layer\"\ndim = 32\nseeds = \"0:2\"\n");
+  const std::string items = plan + "item-draw = \"items\"\n";
+  CHECK(json_of(sweep_run(folder, items))["n_finished"] == 2);
+  std::vector<std::pair<fs::path, std::string>> earlier;
+  for (const auto& entry : fs::directory_iterator(folder / "runs")) {
+    if (entry.path().string().ends_with(".simulation.csv")) earlier.emplace_back(entry, read_file(entry.path()));
+  }
+  REQUIRE(earlier.size() == 2);
+  for (const auto& [file, text] : earlier) CHECK_THAT(text, !ContainsSubstring("item_draw"));
+
+  // What an older program leaves: a plan that meant items without a word.
+  folder.write("runs/plan.toml", plan);
+  const auto status = json_of({"sweep", "status", folder / "runs"});
+  CHECK(status["n_waiting"] == 2);
+  CHECK(status["n_with_items"] == 2);
+  CHECK_THAT(run_program({"sweep", "status", folder / "runs"}).out,
+             ContainsSubstring("warning: 2 runs are there with item-draw items"));
+  // The same command makes other runs, beside these.
+  CHECK(json_of(sweep_run(folder, plan))["n_finished"] == 2);
+  CHECK(n_results(folder / "runs") == 4);
+  for (const auto& [file, text] : earlier) CHECK(read_file(file) == text);
+  CHECK(json_of({"sweep", "status", folder / "runs"})["n_with_items"] == 0);
+  CHECK(json_of(sweep_run(folder, items))["n_kept"] == 2);
+
+  const auto selected = [&](const std::string& wish) {
+    const auto collected = json_of({"sweep", "collect", folder / "runs", "--select", wish, "--csv", folder / "x.csv"});
+    return std::pair(collected["n_runs"].get<int>(), Table(folder / "x.csv").has("item_draw"));
+  };
+  CHECK(selected("item-draw=items") == std::pair(2, false));
+  CHECK(selected("item-draw=sketches") == std::pair(2, true));
+  CHECK(selected("items=inf") == std::pair(4, true));
+}
+
 TEST_CASE("sweep: shards are parts of the plan", "[cli]") {
   const TemporaryFolder folder;
   const std::string plan = small_plan("[[grid]]\nitems = [20, 40]\nseeds = \"0:2\"\n");

@@ -79,6 +79,9 @@ TEST_CASE("run groups: a setting keeps runs apart unless its kind may differ", "
           (setting.kind != Vary::nothing));
   }
   CHECK(belong_together(run, run_with({{"seed", "7"}, {"iterations", "9"}, {"backend", "eigen"}}), Vary::nothing));
+  // Items and sketches have one law. A file says which only of the latter.
+  CHECK(belong_together(run_with({{"model", "one-layer"}}),
+                        run_with({{"model", "one-layer"}, {"item_draw", "sketches"}}), Vary::nothing));
 }
 
 TEST_CASE("run groups: runs with finite and infinite K go together where the size may differ", "[figures]") {

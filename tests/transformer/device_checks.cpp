@@ -65,6 +65,7 @@ void follows_the_reference(const ModelBatchFactory& make_batch, const Simulation
   SimulationOptions alone = run;
   alone.backend = mlp_stats::BackendKind::eigen;
   alone.precision = mlp_stats::Precision::float64;
+  alone.item_draw = ItemDraw::items;  // as on a card
   alone.iterations = 100;
   alone.stop_icl.reset();
   Simulation reference(alone);

@@ -26,7 +26,6 @@ const std::map<std::string, std::string> kOther{{"model", "one-layer"},
                                                 {"item-labels", "balanced"},
                                                 {"item-set", "fixed"},
                                                 {"target-rule", "resampled"},
-                                                {"item-draw", "sketches"},
                                                 {"zipf", "1.5"},
                                                 {"copy-share", "0.75"},
                                                 {"copies", "2"},
@@ -57,8 +56,7 @@ const std::map<std::string, std::string> kOther{{"model", "one-layer"},
 
 /// What else must be set for the setting to apply and to be allowed.
 Given base_of(const std::string& setting) {
-  if (setting == "attention-decay" || setting == "decay-layernorm" || setting == "item-draw")
-    return {{"model", "one-layer"}};
+  if (setting == "attention-decay" || setting == "decay-layernorm") return {{"model", "one-layer"}};
   if (setting == "readout") return {{"model", "two-layer"}};
   if (setting == "precision") return {{"backend", "eigen"}};
   if (setting == "items") return {};
@@ -80,7 +78,7 @@ TEST_CASE("simulation settings: each is read and written alike and changes the i
           "[transformer][format]") {
   std::set<std::string> identities;
   for (const SimulationField& field : simulation_fields()) {
-    if (field.name == "profile") continue;
+    if (field.name == "profile" || field.name == "item-draw") continue;  // item-draw: below
     INFO(field.name);
     REQUIRE(kOther.contains(field.name));
     const std::string& text = kOther.at(field.name);
@@ -98,7 +96,86 @@ TEST_CASE("simulation settings: each is read and written alike and changes the i
     CHECK_FALSE(field.help.empty());
     CHECK_FALSE(default_text(field).empty());
   }
-  CHECK(kOther.size() + 1 == simulation_fields().size());
+  CHECK(kOther.size() + 2 == simulation_fields().size());
+}
+
+TEST_CASE("simulation settings: sketches are drawn where they are possible and nothing else is asked for",
+          "[transformer]") {
+  const auto draw = [](Given given) {
+    const SimulationOptions options = simulation_options(given);
+    validate(options);
+    CHECK_FALSE(options.item_draw);
+    // What is found without asking may be asked for: the same run.
+    given.emplace_back("item-draw", std::string(name(item_draw(options))));
+    const SimulationOptions asked = simulation_options(given);
+    validate(asked);
+    CHECK(asked.item_draw == item_draw(options));
+    CHECK(run_identity(asked) == run_identity(options));
+    return item_draw(options);
+  };
+  const Given layer{{"model", "one-layer"}};
+  const auto with = [&](const Given& more) {
+    Given given = layer;
+    given.insert(given.end(), more.begin(), more.end());
+    return given;
+  };
+  CHECK(draw(layer) == ItemDraw::sketches);
+  CHECK(draw(with({{"items", "inf"}})) == ItemDraw::sketches);
+  CHECK(draw(with({{"profile", "release"}})) == ItemDraw::sketches);
+  CHECK(draw(with({{"backend", "eigen"}, {"precision", "float64"}})) == ItemDraw::sketches);
+  CHECK(draw(with({{"dim", "32"}})) == ItemDraw::sketches);
+  CHECK(draw(with({{"dim", "31"}})) == ItemDraw::items);
+  CHECK(draw(with({{"backend", "cuda"}})) == ItemDraw::items);
+  CHECK(draw(with({{"items", "1000"}})) == ItemDraw::items);
+  CHECK(draw({}) == ItemDraw::items);
+  CHECK(draw({{"model", "two-layer"}}) == ItemDraw::items);
+  for (const Given& given : {layer, with({{"items", "1000"}}), with({{"dim", "31"}}), with({{"backend", "cuda"}}),
+                             Given{}, Given{{"model", "two-layer"}}}) {
+    Given asked = given;
+    asked.emplace_back("item-draw", "items");
+    const SimulationOptions options = simulation_options(asked);
+    validate(options);
+    CHECK(item_draw(options) == ItemDraw::items);
+    CHECK(settings_of(options).find("item_draw") == nullptr);
+  }
+  CHECK(*settings_of(simulation_options(layer)).find("item_draw") == "sketches");
+  // The same of options made in C++, whatever is set first.
+  SimulationOptions options = default_options(Profile::paper, ModelKind::one_layer, true);
+  CHECK(item_draw(options) == ItemDraw::sketches);
+  options.dim = 8;
+  CHECK(item_draw(options) == ItemDraw::items);
+  validate(options);
+}
+
+TEST_CASE("simulation settings: runs that draw items have the names that they always had", "[transformer][format]") {
+  // As in figures/data/experiments/one_layer_infinite, made when items were all there was.
+  const auto with = [](const std::optional<std::string>& draw, const std::string& items) {
+    Given given{{"profile", "release"}, {"model", "one-layer"},     {"items", items},
+                {"context", "24"},      {"hidden", "128"},          {"measure-every", "250"},
+                {"seed", "2"},          {"points-per-decade", "8"}, {"test-sequences", "1000"},
+                {"stop-icl", "0.99"},   {"iterations", "100000"}};
+    if (draw) given.emplace_back("item-draw", *draw);
+    return run_name(simulation_options(given));
+  };
+  CHECK(with("items", "inf") == "one-layer_n24_kinf_s2_7252756ee43ade2e");
+  CHECK(with("sketches", "inf") != with("items", "inf"));
+  CHECK(with({}, "inf") == with("sketches", "inf"));
+  CHECK(with({}, "100") == with("items", "100"));
+}
+
+TEST_CASE("simulation settings: a file without item_draw is of a run that drew items", "[transformer][format]") {
+  const auto& fields = simulation_fields();
+  const auto field = [&](const std::string& wanted) -> const SimulationField& {
+    return *std::find_if(fields.begin(), fields.end(), [&](const auto& f) { return f.name == wanted; });
+  };
+  RunInfo head = settings_of(simulation_options(Given{{"model", "one-layer"}, {"item-draw", "items"}}));
+  CHECK(head.find("item_draw") == nullptr);
+  CHECK(setting_in(head, field("item-draw")) == "items");
+  CHECK(setting_in(head, field("items")) == "inf");
+  CHECK_FALSE(setting_in(head, field("zipf")));
+  head = settings_of(simulation_options(Given{{"model", "one-layer"}}));
+  CHECK(setting_in(head, field("item-draw")) == "sketches");
+  for (const SimulationField& each : fields) CHECK(each.absent.has_value() == (each.name == "item-draw"));
 }
 
 TEST_CASE("simulation settings: equal values have one identity", "[transformer][format]") {
@@ -107,7 +184,6 @@ TEST_CASE("simulation settings: equal values have one identity", "[transformer][
   CHECK(identity({{"lr", "0.01"}}) == identity({{"lr", "1e-2"}}));
   CHECK(identity({{"beta0", "-0"}}) == identity({}));
   CHECK(identity({{"profile", "paper"}}) == identity({}));
-  CHECK(identity({{"model", "one-layer"}, {"item-draw", "items"}}) == identity({{"model", "one-layer"}}));
   // What a profile sets may as well be set by hand.
   CHECK(identity({{"profile", "release"},
                   {"count-target", "no"},

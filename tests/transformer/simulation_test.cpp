@@ -282,12 +282,23 @@ TEST_CASE("simulation: settings of the transformers change what is measured", "[
     CHECK_FALSE(equal(with(model, [](auto& o) { o.weight_decay = 0.1; }), base));
     CHECK_FALSE(equal(with(model, [](auto& o) { o.backend = mlp_stats::BackendKind::eigen; }), base));
   }
-  const auto infinite = [&](ItemDraw draw) {
-    return with(ModelKind::one_layer, [&](SimulationOptions& o) { o.n_items.reset(), o.dim = 32, o.item_draw = draw; });
+  const auto infinite = [&](std::optional<ItemDraw> draw, std::uint64_t dim) {
+    return with(ModelKind::one_layer,
+                [&](SimulationOptions& o) { o.n_items.reset(), o.dim = dim, o.item_draw = draw; });
   };
-  CHECK_FALSE(equal(infinite(ItemDraw::sketches), infinite(ItemDraw::items)));
+  const auto sketches = infinite(ItemDraw::sketches, 32);
+  CHECK_FALSE(equal(infinite(ItemDraw::items, 32), sketches));
+  CHECK(equal(infinite({}, 32), sketches));
+  CHECK(equal(infinite({}, 31), infinite(ItemDraw::items, 31)));
   const auto trained = with(ModelKind::two_layer, [](SimulationOptions&) {});
   CHECK_FALSE(equal(with(ModelKind::two_layer, [](auto& o) { o.readout = Readout::frozen; }), trained));
+}
+
+TEST_CASE("simulation: sketches are refused for a model that takes none", "[transformer][errors]") {
+  SimulationOptions options = default_options(Profile::paper, ModelKind::one_layer, true);
+  CHECK_THROWS_WITH(Simulation(options, make_toy), "item-draw: this model takes items, not sketches");
+  options.item_draw = ItemDraw::items;
+  CHECK_NOTHROW(Simulation(options, make_toy));
 }
 
 TEST_CASE("simulation: the one-layer transformer is taken apart as it trains", "[transformer]") {

@@ -7,6 +7,7 @@
 
 #include "iclk/core/error.hpp"
 #include "support/catch.hpp"
+#include "support/csv_table.hpp"
 #include "support/temporary_folder.hpp"
 #include "toy_model.hpp"
 
@@ -99,6 +100,40 @@ TEST_CASE("sweep plan: a profile may be a dimension of the grid", "[transformer]
   CHECK(plan.runs[2].count_target);
   CHECK(plan.runs[2].item_labels == mlp_stats::LabelRule::balanced);
   CHECK(plan.runs[3].item_labels == mlp_stats::LabelRule::random);
+}
+
+TEST_CASE("sweep plan: without item-draw it means sketches where they are possible", "[transformer]") {
+  const TemporaryFolder folder;
+  const std::string defaults = "[defaults]\nmodel = \"one-layer\"\n";
+  const SweepPlan plan = plan_of(folder, defaults +
+                                             "[[grid]]\nitems = [\"inf\", 100]\ndim = [31, 32]\n"
+                                             "[[grid]]\nbackend = \"cuda\"\n"
+                                             "[[grid]]\nitem-draw = [\"items\", \"sketches\"]\n");
+  std::vector<ItemDraw> draws;
+  for (const SimulationOptions& run : plan.runs) draws.push_back(item_draw(run));
+  const ItemDraw items = ItemDraw::items, sketches = ItemDraw::sketches;
+  CHECK(draws == std::vector{items, sketches, items, items, items, items, sketches});
+  // Asked for or not, it is the same run.
+  CHECK(plan_of(folder, defaults + "[[grid]]\nlr = 0.01\n[[grid]]\nitem-draw = \"sketches\"\n").n_repeated == 1);
+}
+
+TEST_CASE("sweep plan: the shipped ones ask for the runs of their tables", "[transformer][format]") {
+  const fs::path data = fs::path(ICLK_TEST_DATA) / "../../figures/data/experiments";
+  std::size_t n_plans = 0, n_drawn = 0;
+  for (const auto& entry : fs::directory_iterator(data)) {
+    if (entry.path().extension() != ".toml") continue;
+    ++n_plans;
+    INFO(entry.path().string());
+    std::set<std::string> planned;
+    for (const SimulationOptions& run : read_sweep_plan(entry.path()).runs) {
+      planned.insert(run_identity(run));
+      if (run.model == ModelKind::one_layer && !run.n_items && item_draw(run) == ItemDraw::items) ++n_drawn;
+    }
+    const Table table(fs::path(entry.path()).replace_extension(".runs.csv"));
+    for (std::size_t row = 0; row < table.rows(); ++row) CHECK(planned.contains(table.text(row, "run")));
+  }
+  CHECK(n_plans >= 12);
+  CHECK(n_drawn >= 30);
 }
 
 TEST_CASE("sweep plan: runs that stand in two grids are done once", "[transformer]") {
@@ -235,6 +270,38 @@ TEST_CASE("sweep status: counts what is finished or failed and what is left", "[
   CHECK(status.n_interrupted == 1);
   CHECK_THROWS_WITH(sweep_status(folder.path() / "none"),
                     (folder / "none").string() + ": holds no plan.toml; expected the --out folder of iclk sweep run");
+}
+
+TEST_CASE("sweep status: runs that the plan meant when it could only mean items are told", "[transformer]") {
+  const TemporaryFolder folder;
+  const std::string grid = "[[grid]]\nmodel = \"one-layer\"\nseeds = \"0:4\"\n";
+  const SweepPlan plan = plan_of(folder, grid);
+  const auto with_items = [&](std::size_t i) {
+    SimulationOptions run = plan.runs[i];
+    run.item_draw = ItemDraw::items;
+    return run;
+  };
+  std::ofstream(simulation_file(folder.path(), with_items(0))) << "x";
+  std::ofstream(simulation_file(folder.path(), with_items(1))) << "x";
+  std::ofstream(checkpoint_file(folder.path(), with_items(2))) << "x";
+  std::ofstream(simulation_file(folder.path(), plan.runs[1])) << "x";  // done anew
+  SweepStatus status = sweep_status(folder.path());
+  CHECK(status.n_finished == 1);
+  CHECK(status.n_waiting == 3);
+  CHECK(status.n_unplanned == 2);
+  CHECK(status.n_with_items == 2);
+  // Where the plan says which, there is nothing to tell.
+  plan_of(folder, grid + "item-draw = \"items\"\n");
+  status = sweep_status(folder.path());
+  CHECK(status.n_finished == 2);
+  CHECK(status.n_interrupted == 1);
+  CHECK(status.n_with_items == 0);
+  plan_of(folder, grid + "item-draw = \"sketches\"\n");
+  CHECK(sweep_status(folder.path()).n_with_items == 0);
+  plan_of(folder, grid + grid + "item-draw = \"items\"\n");
+  CHECK(sweep_status(folder.path()).n_with_items == 0);
+  plan_of(folder, grid + "dim = 31\n");
+  CHECK(sweep_status(folder.path()).n_with_items == 0);
 }
 
 TEST_CASE("sweep status: the time left is that of the runs most alike", "[transformer]") {

@@ -139,10 +139,12 @@ struct Simulation::Impl {
         memory(memory_sample(task, options.seed)),
         model(factory(options)),
         takes_dots(model->takes_dots()),
+        sketched(item_draw(options) == ItemDraw::sketches),
         attention_model(dynamic_cast<AttentionModel*>(model.get())),
         diagnostic_names(measured_names(*model)),
         tracker(options, diagnostic_names),
         due(next_measurement(options, 0)) {
+    if (sketched && !model->takes_sketches()) throw field_error("item-draw", "this model takes items, not sketches");
     memory_logits.resize(memory.labels.size());
   }
 
@@ -151,7 +153,7 @@ struct Simulation::Impl {
       task.draw_training(iteration, options.batch, dot_batch);
       return model->train(dot_batch, sgd);
     }
-    if (options.item_draw == ItemDraw::sketches) {
+    if (sketched) {
       task.draw_training(iteration, options.batch, sketch_batch);
       return model->train(sketch_batch, sgd);
     }
@@ -284,6 +286,7 @@ struct Simulation::Impl {
   MemorySample memory;
   std::unique_ptr<IclModel> model;
   bool takes_dots;
+  bool sketched;                    // training sequences
   AttentionModel* attention_model;  // the model, where it can be taken apart
   std::vector<std::string> diagnostic_names;
   MarkerTracker tracker;

@@ -18,9 +18,9 @@ bool always(const Options&) { return true; }
 bool minimal_only(const Options& options) { return options.model == ModelKind::minimal; }
 bool transformers_only(const Options& options) { return options.model != ModelKind::minimal; }
 bool two_layer_only(const Options& options) { return options.model == ModelKind::two_layer; }
-/// Runs that draw items do not know of the other way.
+/// Files of runs that draw items, and their identities, are older than the other way and do not know of it.
 bool sketched(const Options& options) {
-  return options.model == ModelKind::one_layer && !options.n_items && options.item_draw == ItemDraw::sketches;
+  return options.model == ModelKind::one_layer && !options.n_items && item_draw(options) == ItemDraw::sketches;
 }
 bool finite_items(const Options& options) { return options.n_items.has_value(); }
 
@@ -164,6 +164,25 @@ SimulationField profile_field() {
           .applies = [](const Options&) { return false; }};
 }
 
+SimulationField item_draw_field() {
+  const std::string words = words_of({ItemDraw::items, ItemDraw::sketches});
+  return {
+      .name = "item-draw",
+      .kind = Kind::word,
+      .placeholder = words,
+      .help =
+          "one-layer, K infinite: exemplars are drawn, or only what attention sees of them: the same law, and faster "
+          "from about 30 exemplars on; possible with --dim of 32 and more, not with --backend cuda",
+      .get = [](const Options& options) { return std::string(name(item_draw(options))); },
+      .set =
+          [words](Options& options, std::string_view text) {
+            if (text != name(ItemDraw::items) && text != name(ItemDraw::sketches)) refuse(words, text);
+            options.item_draw = text == name(ItemDraw::items) ? ItemDraw::items : ItemDraw::sketches;
+          },
+      .applies = sketched,
+      .absent = std::string(name(ItemDraw::items))};
+}
+
 SimulationField items_field() {
   return {.name = "items",
           .kind = Kind::items,
@@ -203,9 +222,7 @@ std::vector<SimulationField> make_fields() {
       word("target-rule", &Options::target_rule, {TargetRule::exemplar, TargetRule::resampled},
            "the target is an exemplar with equal chances, or drawn like one and replaced if it has no copy",
            finite_items),
-      word("item-draw", &Options::item_draw, {ItemDraw::items, ItemDraw::sketches},
-           "K infinite, one-layer: exemplars are drawn, or only what attention sees of them: the same law, and faster",
-           sketched),
+      item_draw_field(),
       number("zipf", &Options::zipf, kZipf, "item i of K occurs in proportion to i^-X", finite_items),
       number("copy-share", &Options::copy_share, kShare,
              "share of training sequences whose context holds a copy of the target"),

@@ -43,7 +43,8 @@ Error unknown_setting(const std::string& name) {
 /// A setting that belongs to other models or tasks must stay at its default, or the user expects an effect that it
 /// cannot have.
 void refuse_settings_without_effect(const SimulationOptions& options) {
-  const SimulationOptions neutral = default_options(Profile::paper, options.model, !options.n_items.has_value());
+  SimulationOptions neutral = default_options(Profile::paper, options.model, !options.n_items.has_value());
+  neutral.item_draw = ItemDraw::items;  // may be asked for of any run
   for (const SimulationField& field : simulation_fields()) {
     if (field.applies(options) || field.get(options) == field.get(neutral)) continue;
     SimulationOptions finite = options;
@@ -104,6 +105,7 @@ SimulationOptions default_options(Profile profile, ModelKind model, bool infinit
 
 std::string default_text(const SimulationField& field) {
   if (field.name == "items") return "inf";
+  if (field.name == "item-draw") return "sketches where possible, else items";
   const auto text = [&](Profile profile) {
     // Of the models that have the setting, the smallest; of the tasks, K finite.
     for (const ModelKind model : {ModelKind::minimal, ModelKind::one_layer, ModelKind::two_layer}) {
@@ -149,6 +151,11 @@ RunInfo settings_of(const SimulationOptions& options) {
   return info;
 }
 
+std::optional<std::string> setting_in(const RunInfo& head, const SimulationField& field) {
+  const std::string* there = head.find(field.key());
+  return there != nullptr ? std::optional(*there) : field.absent;
+}
+
 std::string run_identity(const SimulationOptions& options) {
   std::string text;
   for (const auto& [key, value] : settings_of(options).entries) text += key + ": " + value + '\n';
@@ -167,6 +174,13 @@ std::string run_name(const SimulationOptions& options) {
 
 std::uint64_t n_exemplars(const SimulationOptions& options) noexcept {
   return options.count_target ? options.context - 1 : options.context;
+}
+
+ItemDraw item_draw(const SimulationOptions& options) noexcept {
+  if (options.item_draw) return *options.item_draw;
+  const bool possible = options.model == ModelKind::one_layer && !options.n_items &&
+                        options.dim >= kSmallestSketchDim && options.backend != mlp_stats::BackendKind::cuda;
+  return possible ? ItemDraw::sketches : ItemDraw::items;
 }
 
 TaskOptions task_options(const SimulationOptions& options) {
@@ -213,8 +227,9 @@ void validate(const SimulationOptions& options) {
           "an odd number of exemplars for labels balanced-context-with-target", count);
   require(options.item_labels != mlp_stats::LabelRule::balanced || !options.n_items || *options.n_items % 2 == 0,
           "items", "an even number of items for item-labels balanced", std::to_string(options.n_items.value_or(0)));
-  require(options.item_draw == ItemDraw::items || options.dim >= kSmallestSketchDim, "item-draw",
-          "items where dim is below " + std::to_string(kSmallestSketchDim), std::string(name(options.item_draw)));
+  const ItemDraw draw = item_draw(options);
+  require(draw == ItemDraw::items || options.dim >= kSmallestSketchDim, "item-draw",
+          "items where dim is below " + std::to_string(kSmallestSketchDim), std::string(name(draw)));
   const std::uint64_t places = options.labels == ContextLabels::random     ? exemplars
                                : options.labels == ContextLabels::balanced ? exemplars / 2
                                                                            : (exemplars - 1) / 2;
@@ -233,8 +248,7 @@ void validate(const SimulationOptions& options) {
   const bool on_card = options.backend == mlp_stats::BackendKind::cuda;
   require(!on_card || options.model != ModelKind::two_layer, "model", "minimal or one-layer with backend cuda",
           std::string(name(options.model)));
-  require(!on_card || options.item_draw == ItemDraw::items, "item-draw", "items with backend cuda",
-          std::string(name(options.item_draw)));
+  require(!on_card || draw == ItemDraw::items, "item-draw", "items with backend cuda", std::string(name(draw)));
   require(!on_card || !(options.zipf > 0), "zipf", "0 with backend cuda", format_number(options.zipf));
   require(offers(options.backend, options.precision), "precision", std::string(offered_precisions(options.backend)),
           std::string(name(options.precision)));

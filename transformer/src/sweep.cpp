@@ -61,6 +61,13 @@ struct MeanTime {
   double value() const { return seconds / static_cast<double>(n); }
 };
 
+/// The run that a plan without item-draw asked for when it could only mean items; none where it still does.
+std::optional<SimulationOptions> once_with_items(SimulationOptions options) {
+  if (options.item_draw || item_draw(options) == ItemDraw::items) return std::nullopt;
+  options.item_draw = ItemDraw::items;
+  return options;
+}
+
 /// Runs expected to take equally long: the same settings but for the seed, and with `any_items` also but for K.
 std::string group_of(SimulationOptions options, bool any_items) {
   options.seed = 0;
@@ -142,11 +149,21 @@ SweepStatus sweep_status(const fs::path& folder) {
   const FolderContents contents = contents_of(folder);
   SweepStatus status;
   status.n_planned = plan.runs.size();
-  for (const SimulationOptions& options : plan.runs) {
-    const std::string run = run_name(options);
+  std::vector<std::string> names;
+  for (const SimulationOptions& options : plan.runs) names.push_back(run_name(options));
+  const std::set<std::string> planned(names.begin(), names.end());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string& run = names[i];
     if (contents.finished.contains(run)) {
       ++status.n_finished;
-    } else if (contents.failed.contains(run)) {
+      continue;
+    }
+    if (const auto earlier = once_with_items(plan.runs[i])) {
+      const std::string with_items = run_name(*earlier);
+      const bool begun = contents.finished.contains(with_items) || contents.checkpoints.contains(with_items);
+      if (begun && !planned.contains(with_items)) ++status.n_with_items;
+    }
+    if (contents.failed.contains(run)) {
       ++status.n_failed;
       status.failures.push_back({run, first_line(folder / (run + ".failed"))});
     } else if (contents.checkpoints.contains(run)) {

@@ -33,7 +33,7 @@ enum class Readout {
 /// With K infinite: whether exemplars are drawn, or only what attention sees of them.
 enum class ItemDraw {
   items,     ///< every coordinate
-  sketches,  ///< 10 normals per exemplar (one-layer model): other numbers of the same law
+  sketches,  ///< 10 normals per exemplar (one-layer model, dim >= kSmallestSketchDim, not on a card): the same law
 };
 
 std::string_view name(ModelKind model) noexcept;
@@ -54,10 +54,10 @@ struct SimulationOptions {
   mlp_stats::LabelRule item_labels = mlp_stats::LabelRule::random;
   ItemSet item_set = ItemSet::per_run;
   TargetRule target_rule = TargetRule::exemplar;
-  ItemDraw item_draw = ItemDraw::items;  ///< one-layer model with K infinite, of training sequences
-  double zipf = 0.0;                     ///< item i occurs with a frequency proportional to i^-zipf
-  double copy_share = 1.0;               ///< share of training sequences that hold a copy of the target
-  std::uint64_t copies = 1;              ///< copies of the target in those
+  std::optional<ItemDraw> item_draw;  ///< of training sequences; empty: sketches where they are possible, else items
+  double zipf = 0.0;                  ///< item i occurs with a frequency proportional to i^-zipf
+  double copy_share = 1.0;            ///< share of training sequences that hold a copy of the target
+  std::uint64_t copies = 1;           ///< copies of the target in those
 
   std::uint64_t dim = 63;          ///< D, coordinates of an item
   std::uint64_t hidden = 512;      ///< width of the hidden layers of every MLP
@@ -109,6 +109,9 @@ struct SimulationField {
   std::function<void(SimulationOptions&, std::string_view)> set;
   /// Whether a run of these options depends on the setting. Others are left out of files and of the identity.
   std::function<bool(const SimulationOptions&)> applies;
+  /// What a file that holds no such line means by that, where this is more than "does not apply": `items` of item-draw,
+  /// whatever a new run would do.
+  std::optional<std::string> absent = std::nullopt;
 
   std::string key() const;  ///< the name in files: underscores for hyphens
 };
@@ -126,6 +129,9 @@ SimulationOptions simulation_options(std::span<const std::pair<std::string, std:
 /// The settings that a run depends on, `key: value`, as they stand at the head of its file below the program's version.
 RunInfo settings_of(const SimulationOptions& options);
 
+/// A setting as the head of a file has it, or as its absence there has it; empty where it does not apply.
+std::optional<std::string> setting_in(const RunInfo& head, const SimulationField& field);
+
 /// Identity of a run: 16 hexadecimal digits, a hash of settings_of.
 std::string run_identity(const SimulationOptions& options);
 
@@ -133,6 +139,7 @@ std::string run_identity(const SimulationOptions& options);
 std::string run_name(const SimulationOptions& options);
 
 std::uint64_t n_exemplars(const SimulationOptions& options) noexcept;  ///< N, less one with count_target
+ItemDraw item_draw(const SimulationOptions& options) noexcept;         ///< what was asked for, or follows from the rest
 TaskOptions task_options(const SimulationOptions& options);
 IclSgd sgd_options(const SimulationOptions& options);
 

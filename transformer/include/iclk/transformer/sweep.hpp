@@ -62,6 +62,9 @@ struct SweepStatus {
   std::size_t n_failed = 0;
   std::size_t n_waiting = 0;
   std::size_t n_unplanned = 0;  ///< results in the folder that the plan does not ask for
+  /// Of those not finished, how many leave item_draw open, mean sketches by that, and stand in the folder with items,
+  /// finished or begun: what the same plan meant to programs that knew no default but items.
+  std::size_t n_with_items = 0;
   std::vector<SweepFailure> failures;
 
   /// Seconds on one core for all that is not finished: each run at the mean of the finished ones that differ in the
