@@ -109,7 +109,7 @@ TEST_CASE("simulate: options reach the run", "[cli]") {
 
 TEST_CASE("simulate: the one-layer model with K infinite draws sketches unless items are asked for", "[cli]") {
   const auto text_of = [](std::vector<std::string> extra) {
-    extra.insert(extra.end(), {"--model", "one-layer", "--items", "inf", "--iterations", "20"});
+    extra.insert(extra.end(), {"--model", "one-layer", "--items", "inf", "--context", "32", "--iterations", "20"});
     return result_of(extra);
   };
   const std::string by_default = text_of({"--dim", "32"});

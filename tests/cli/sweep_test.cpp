@@ -129,7 +129,7 @@ TEST_CASE("sweep: K infinite is collected apart", "[cli]") {
 
 TEST_CASE("sweep: runs with items are kept apart from those with sketches", "[cli]") {
   const TemporaryFolder folder;
-  const std::string plan = small_plan("[[grid]]\nmodel = \"one-layer\"\ndim = 32\nseeds = \"0:2\"\n");
+  const std::string plan = small_plan("[[grid]]\nmodel = \"one-layer\"\ncontext = 32\ndim = 32\nseeds = \"0:2\"\n");
   const std::string items = plan + "item-draw = \"items\"\n";
   CHECK(json_of(sweep_run(folder, items))["n_finished"] == 2);
   std::vector<std::pair<fs::path, std::string>> earlier;

@@ -99,7 +99,7 @@ TEST_CASE("simulation settings: each is read and written alike and changes the i
   CHECK(kOther.size() + 2 == simulation_fields().size());
 }
 
-TEST_CASE("simulation settings: sketches are drawn where they are possible and nothing else is asked for",
+TEST_CASE("simulation settings: sketches are drawn where they are possible and faster unless items are asked for",
           "[transformer]") {
   const auto draw = [](Given given) {
     const SimulationOptions options = simulation_options(given);
@@ -125,6 +125,8 @@ TEST_CASE("simulation settings: sketches are drawn where they are possible and n
   CHECK(draw(with({{"backend", "eigen"}, {"precision", "float64"}})) == ItemDraw::sketches);
   CHECK(draw(with({{"dim", "32"}})) == ItemDraw::sketches);
   CHECK(draw(with({{"dim", "31"}})) == ItemDraw::items);
+  CHECK(draw(with({{"context", "32"}})) == ItemDraw::sketches);
+  CHECK(draw(with({{"context", "31"}})) == ItemDraw::items);
   CHECK(draw(with({{"backend", "cuda"}})) == ItemDraw::items);
   CHECK(draw(with({{"items", "1000"}})) == ItemDraw::items);
   CHECK(draw({}) == ItemDraw::items);

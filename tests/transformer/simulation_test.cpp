@@ -284,7 +284,7 @@ TEST_CASE("simulation: settings of the transformers change what is measured", "[
   }
   const auto infinite = [&](std::optional<ItemDraw> draw, std::uint64_t dim) {
     return with(ModelKind::one_layer,
-                [&](SimulationOptions& o) { o.n_items.reset(), o.dim = dim, o.item_draw = draw; });
+                [&](SimulationOptions& o) { o.n_items.reset(), o.context = 32, o.dim = dim, o.item_draw = draw; });
   };
   const auto sketches = infinite(ItemDraw::sketches, 32);
   CHECK_FALSE(equal(infinite(ItemDraw::items, 32), sketches));

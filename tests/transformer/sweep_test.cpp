@@ -102,7 +102,7 @@ TEST_CASE("sweep plan: a profile may be a dimension of the grid", "[transformer]
   CHECK(plan.runs[3].item_labels == mlp_stats::LabelRule::random);
 }
 
-TEST_CASE("sweep plan: without item-draw it means sketches where they are possible", "[transformer]") {
+TEST_CASE("sweep plan: without item-draw it means sketches where they are possible and faster", "[transformer]") {
   const TemporaryFolder folder;
   const std::string defaults = "[defaults]\nmodel = \"one-layer\"\n";
   const SweepPlan plan = plan_of(folder, defaults +

@@ -172,7 +172,7 @@ SimulationField item_draw_field() {
       .placeholder = words,
       .help =
           "one-layer, K infinite: exemplars are drawn, or only what attention sees of them: the same law, and faster "
-          "from about 30 exemplars on; possible with --dim of 32 and more, not with --backend cuda",
+          "for long contexts; possible with --dim of 32 and more, not with --backend cuda",
       .get = [](const Options& options) { return std::string(name(item_draw(options))); },
       .set =
           [words](Options& options, std::string_view text) {

@@ -105,7 +105,8 @@ SimulationOptions default_options(Profile profile, ModelKind model, bool infinit
 
 std::string default_text(const SimulationField& field) {
   if (field.name == "items") return "inf";
-  if (field.name == "item-draw") return "sketches where possible, else items";
+  if (field.name == "item-draw")
+    return "sketches where possible with N >= " + std::to_string(kFewestSketched) + ", else items";
   const auto text = [&](Profile profile) {
     // Of the models that have the setting, the smallest; of the tasks, K finite.
     for (const ModelKind model : {ModelKind::minimal, ModelKind::one_layer, ModelKind::two_layer}) {
@@ -180,7 +181,7 @@ ItemDraw item_draw(const SimulationOptions& options) noexcept {
   if (options.item_draw) return *options.item_draw;
   const bool possible = options.model == ModelKind::one_layer && !options.n_items &&
                         options.dim >= kSmallestSketchDim && options.backend != mlp_stats::BackendKind::cuda;
-  return possible ? ItemDraw::sketches : ItemDraw::items;
+  return possible && options.context >= kFewestSketched ? ItemDraw::sketches : ItemDraw::items;
 }
 
 TaskOptions task_options(const SimulationOptions& options) {

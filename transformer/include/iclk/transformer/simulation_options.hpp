@@ -36,6 +36,8 @@ enum class ItemDraw {
   sketches,  ///< 10 normals per exemplar (one-layer model, dim >= kSmallestSketchDim, not on a card): the same law
 };
 
+constexpr std::uint64_t kFewestSketched = 32;  ///< N from which on sketches are faster than items
+
 std::string_view name(ModelKind model) noexcept;
 std::string_view name(ItemDraw draw) noexcept;
 std::string_view name(Profile profile) noexcept;
@@ -54,7 +56,7 @@ struct SimulationOptions {
   mlp_stats::LabelRule item_labels = mlp_stats::LabelRule::random;
   ItemSet item_set = ItemSet::per_run;
   TargetRule target_rule = TargetRule::exemplar;
-  std::optional<ItemDraw> item_draw;  ///< of training sequences; empty: sketches where they are possible, else items
+  std::optional<ItemDraw> item_draw;  ///< of training sequences; empty: sketches where possible and faster, else items
   double zipf = 0.0;                  ///< item i occurs with a frequency proportional to i^-zipf
   double copy_share = 1.0;            ///< share of training sequences that hold a copy of the target
   std::uint64_t copies = 1;           ///< copies of the target in those
