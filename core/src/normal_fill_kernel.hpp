@@ -156,6 +156,26 @@ inline void fill_chunks(float* out, std::uint64_t first_block, std::uint64_t n_c
   }
 }
 
+/// Lanes of a and b in turn: of their lower and of their upper halves.
+inline Words lower_halves(Words a, Words b) {
+#if defined(__AVX512F__)
+  return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+#elif defined(__AVX2__)
+  return __builtin_shufflevector(a, b, 0, 4, 1, 5);
+#else
+  return __builtin_shufflevector(a, b, 0, 2);
+#endif
+}
+inline Words upper_halves(Words a, Words b) {
+#if defined(__AVX512F__)
+  return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+#elif defined(__AVX2__)
+  return __builtin_shufflevector(a, b, 2, 6, 3, 7);
+#else
+  return __builtin_shufflevector(a, b, 1, 3);
+#endif
+}
+
 inline void words_of_chunk(std::uint32_t* out, std::uint64_t first_block, const NormalStream& stream) {
   const RoundKeys keys(stream);
   for (int block = 0; block < kBlocksPerChunk; block += kGroups * kBlocks) {
@@ -165,12 +185,10 @@ inline void words_of_chunk(std::uint32_t* out, std::uint64_t first_block, const 
     for (int g = 0; g < kGroups; ++g) {
       const Words first = (c[0][g] & 0xffffffff) | (c[1][g] << 32);
       const Words second = (c[2][g] & 0xffffffff) | (c[3][g] << 32);
-      for (int i = 0; i < kBlocks; ++i, out += 4) {
-        out[0] = static_cast<std::uint32_t>(first[i]);
-        out[1] = static_cast<std::uint32_t>(first[i] >> 32);
-        out[2] = static_cast<std::uint32_t>(second[i]);
-        out[3] = static_cast<std::uint32_t>(second[i] >> 32);
-      }
+      const Words low = lower_halves(first, second), high = upper_halves(first, second);
+      __builtin_memcpy(out, &low, sizeof low);
+      __builtin_memcpy(out + 2 * kBlocks, &high, sizeof high);
+      out += 4 * kBlocks;
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include <Random123/philox.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -52,6 +53,26 @@ double Rng::normal() noexcept {
   spare_normal_ = radius * std::sin(angle);
   has_spare_normal_ = true;
   return radius * std::cos(angle);
+}
+
+void Rng::below(std::uint32_t n, std::span<std::uint32_t> out) noexcept {
+  while (!out.empty()) {
+    if (used_ == filled_) refill();
+    const std::size_t known = std::min<std::size_t>(filled_ - used_, out.size());
+    const std::uint32_t* __restrict words = words_.data() + used_;
+    std::uint32_t* __restrict to = out.data();
+    std::uint32_t doubtful = 0;
+    for (std::size_t i = 0; i < known; ++i) {
+      to[i] = static_cast<std::uint32_t>((std::uint64_t{words[i]} * n) >> 32);
+      doubtful |= words[i] * n < n ? 1U : 0U;
+    }
+    if (doubtful != 0) {  // a word may be rejected
+      for (std::size_t i = 0; i < known; ++i) out[i] = static_cast<std::uint32_t>(below(n));
+    } else {
+      used_ += static_cast<std::uint32_t>(known);
+    }
+    out = out.subspan(known);
+  }
 }
 
 std::uint64_t Rng::below_large(std::uint64_t n) noexcept {

@@ -161,6 +161,21 @@ TEST_CASE("random: below rejects the words that would favour some values", "[cor
   CHECK(chi_square(thirds, kDraws) < chi_square_bound(3));
 }
 
+TEST_CASE("random: below into an array is below one by one", "[core][parity]") {
+  // 3 2^30 rejects a word in four, 2000 one in a few million; 7 words are drawn before, so that blocks are cut anywhere.
+  for (const std::uint32_t n : {1U, 2U, 2000U, 3U << 30, 0xffffffffU}) {
+    INFO("n = " << n);
+    Rng one(17, RandomPurpose::test, n), many(17, RandomPurpose::test, n);
+    for (int i = 0; i < 7; ++i) REQUIRE(one() == many());
+    for (const std::size_t size : {0, 1, 5, 64, 100, 1000}) {
+      std::vector<std::uint32_t> out(size);
+      many.below(n, out);
+      for (const std::uint32_t x : out) REQUIRE(x == one.below(n));
+    }
+    REQUIRE(one() == many());
+  }
+}
+
 TEST_CASE("random: normal has the moments of N(0 1)", "[core]") {
   constexpr int kDraws = 100'000;
   Rng rng(17, RandomPurpose::test, 0);

@@ -267,6 +267,7 @@ TEST_CASE("item sketch: every instruction set gives the same to rounding", "[tra
     target.sum[i] = rng.normal();
     target.square[i] = 1.0 + rng.uniform();
   }
+  const Vector axis = random(), other = random();
   std::vector<Vector> results;
   for (const SketchKernel& kernel : sketch_kernels()) {
     std::vector<float> lengths(size);
@@ -283,6 +284,16 @@ TEST_CASE("item sketch: every instruction set gives the same to rounding", "[tra
     for (const double* part :
          {sum.along1, sum.rest, back.along1, back.along2, back.along3, back.along4, back.target, back.rest}) {
       all.insert(all.end(), part, part + kSketchLanes);
+    }
+    for (const std::size_t coordinates : {kSketchLanes, 2 * kSketchLanes, 5 * kSketchLanes}) {
+      Vector left = other;
+      kernel.remove(axis.data(), left.data(), coordinates);
+      double dot = 0.0;
+      for (std::size_t i = 0; i < coordinates; ++i) dot += axis[i] * other[i];
+      CHECK_THAT(kernel.dot(axis.data(), other.data(), coordinates), WithinAbs(dot, 1e-13));
+      for (std::size_t i = 0; i < size; ++i) {
+        CHECK_THAT(left[i], WithinAbs(i < coordinates ? other[i] - dot * axis[i] : other[i], 1e-13));
+      }
     }
     results.push_back(std::move(all));
     CAPTURE(kernel.name);

@@ -6,7 +6,6 @@
 namespace iclk::transformer {
 
 using mlp_stats::Op;
-using mlp_stats::product;
 
 template <class Real>
 void sgd_update(mlp_stats::AlignedArray<Real>& parameters, const mlp_stats::AlignedArray<Real>& gradient, double lr,
@@ -25,25 +24,27 @@ HeadMatrices<Real>::HeadMatrices(std::size_t width, mlp_stats::BackendKind backe
       d_a(width * width),
       d_value(width * width),
       width_(width),
-      backend_(backend),
+      product_(backend),
+      kernels_(token_kernel_variants<Real>().back()),
+      d_a_transposed_(width * width),
       d_query_(width * width),
       d_key_(width * width) {}
 
 template <class Real>
 void HeadMatrices<Real>::combine() {
-  product(backend_, Op::transposed, Op::plain, width_, width_, width_, Real(1), key.data(), query.data(), Real(0),
-          a.data());
+  product_(Op::transposed, width_, width_, width_, key.data(), query.data(), false, a.data());
 }
 
 template <class Real>
 void HeadMatrices<Real>::update(double lr, double decay) {
-  product(backend_, Op::plain, Op::plain, width_, width_, width_, Real(1), key.data(), d_a.data(), Real(0),
-          d_query_.data());
-  product(backend_, Op::plain, Op::transposed, width_, width_, width_, Real(1), query.data(), d_a.data(), Real(0),
-          d_key_.data());
-  sgd_update(query, d_query_, lr, decay);
-  sgd_update(key, d_key_, lr, decay);
-  sgd_update(value, d_value, lr, decay);
+  product_(Op::plain, width_, width_, width_, key.data(), d_a.data(), false, d_query_.data());
+  kernels_.transpose(width_, d_a.data(), d_a_transposed_.data());
+  product_(Op::plain, width_, width_, width_, query.data(), d_a_transposed_.data(), false, d_key_.data());
+  const auto rate = static_cast<Real>(lr);
+  const auto keep = static_cast<Real>(1.0 - lr * decay);
+  kernels_.descend(query.size(), keep, rate, d_query_.data(), query.data());
+  kernels_.descend(key.size(), keep, rate, d_key_.data(), key.data());
+  kernels_.descend(value.size(), keep, rate, d_value.data(), value.data());
 }
 
 template <class Real>

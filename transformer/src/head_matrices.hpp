@@ -3,6 +3,8 @@
 #include <cstddef>
 
 #include "iclk/mlp_stats/matrix_product.hpp"
+#include "narrow_product.hpp"
+#include "token_kernels.hpp"
 
 namespace iclk::transformer {
 
@@ -32,8 +34,9 @@ class HeadMatrices {
 
  private:
   std::size_t width_;
-  mlp_stats::BackendKind backend_;
-  Array d_query_, d_key_;
+  NarrowProduct<Real> product_;
+  TokenKernels<Real> kernels_;
+  Array d_a_transposed_, d_query_, d_key_;
 };
 
 /// weights[j] <- exp(weights[j] - log of the sum of exponentials), j < n.

@@ -255,7 +255,8 @@ template <int kWidth, int kPacks, bool kScaled>
 [[gnu::always_inline]] inline void combine_packed(const ItemRows& rows, const float* weights, float* out) {
   using R = Registers<kWidth, kPacks, kScaled>;
   typename R::Pack result[kPacks] = {};
-  for (std::size_t j = 0; j < rows.n; ++j) R::add(weights[j], row_of(rows, j), rows.dim, result);
+  // Backwards: the rows read last are still in the first-level cache, which hardly holds a whole sequence.
+  for (std::size_t j = rows.n; j-- > 0;) R::add(weights[j], row_of(rows, j), rows.dim, result);
   R::store(out, result, rows.dim);
 }
 

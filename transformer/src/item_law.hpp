@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "iclk/core/random.hpp"
@@ -19,6 +20,16 @@ class ItemLaw {
     if (every_number_) return static_cast<std::uint32_t>(i);  // nothing to look up
     if (alias_.empty()) return items_[i];
     return items_[rng.uniform() < keep_[i] ? i : alias_[i]];
+  }
+  /// The same into all of `out`, in order.
+  void draw(Rng& rng, std::span<std::uint32_t> out) const noexcept {
+    if (!alias_.empty()) {
+      for (std::uint32_t& item : out) item = draw(rng);
+      return;
+    }
+    rng.below(static_cast<std::uint32_t>(items_.size()), out);
+    if (every_number_) return;
+    for (std::uint32_t& item : out) item = items_[item];
   }
 
  private:

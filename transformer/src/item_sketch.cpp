@@ -4,45 +4,12 @@
 #include <boost/math/special_functions/gamma.hpp>
 #include <cassert>
 #include <cmath>
-#include <initializer_list>
 #include <numbers>
 
-#include "partial_sums.hpp"
 #include "sketch_kernel_vectors.hpp"
 
 namespace iclk::transformer {
 namespace {
-
-/// x without its components along `axes`, unit vectors across each other.
-void remove(std::initializer_list<const double*> axes, double* x, std::size_t n) {
-  for (const double* axis : axes) {
-    const double along = dot(axis, x, n);
-    for (std::size_t d = 0; d < n; ++d) x[d] -= along * axis[d];
-  }
-}
-
-/// The unit vector along x across `axes`; returns the length of that part. Where rounding is all that is left, some
-/// unit vector across them, and 0.
-double unit_across(std::initializer_list<const double*> axes, double* x, std::size_t n) {
-  constexpr double kLeast = 1e-9;
-  const double whole = std::sqrt(dot(x, x, n));
-  remove(axes, x, n);
-  double length = std::sqrt(dot(x, x, n));
-  double scale = length;
-  if (!(length > kLeast * whole)) {
-    length = 0.0;
-    for (std::size_t i = 0; i < n; ++i) {
-      std::fill_n(x, n, 0.0);
-      x[i] = 1.0;
-      remove(axes, x, n);
-      remove(axes, x, n);
-      scale = std::sqrt(dot(x, x, n));
-      if (scale > 0.5) break;
-    }
-  }
-  for (std::size_t d = 0; d < n; ++d) x[d] /= scale;
-  return length;
-}
 
 constexpr double kFitted = 6.8;  // standard deviations; fill_normals ends at 6.76
 
@@ -86,7 +53,9 @@ ChiSquare fitted_chi_square(std::size_t degrees_of_freedom) {
 
 double chi_square(const ChiSquare& law, double z) noexcept { return chi_square(law, Lanes{} + z)[0]; }
 
-SketchKernel baseline_sketch_kernel() { return {"baseline", project_sketch, combine_sketch, pull_back_sketch}; }
+SketchKernel baseline_sketch_kernel() {
+  return {"baseline", project_sketch, combine_sketch, pull_back_sketch, dot_sketch, remove_sketch};
+}
 
 std::vector<SketchKernel> sketch_kernels() {
   std::vector<SketchKernel> kernels{baseline_sketch_kernel()};
@@ -101,6 +70,7 @@ template <class Real>
 ItemSketch<Real>::ItemSketch(std::size_t n_context, std::size_t dim, std::size_t batch, bool attend_self)
     : n_context_(n_context),
       dim_(dim),
+      padded_((dim + kLanes - 1) / kLanes * kLanes),
       batch_(batch),
       length_(n_context + 1),
       n_attended_(attend_self ? n_context + 1 : n_context),
@@ -114,11 +84,12 @@ ItemSketch<Real>::ItemSketch(std::size_t n_context, std::size_t dim, std::size_t
       copy_(length_ * kLanes),
       lengths_(n_groups_ * length_ * kLanes),
       cosines_(n_groups_ * length_ * kLanes),
-      ones_(dim, law_.coordinate_sd),
-      across_(batch * dim),
-      walk_(batch * dim),
-      turn_(kLanes * dim),
-      rest_axis_(dim),
+      ones_(padded_),
+      targets_(batch * padded_),
+      across_(batch * padded_),
+      walk_(batch * padded_),
+      turn_(kLanes * padded_),
+      rest_axis_(padded_),
       rest_(n_groups_ * kLanes),
       in1_(length_ * kLanes),
       in2_(length_ * kLanes),
@@ -127,6 +98,36 @@ ItemSketch<Real>::ItemSketch(std::size_t n_context, std::size_t dim, std::size_t
       out2_(length_ * kLanes),
       out3_(length_ * kLanes) {
   assert(dim >= kSmallestSketchDim);
+  std::fill_n(ones_.begin(), dim, law_.coordinate_sd);
+}
+
+/// The unit vector along x across `axes`; returns the length of that part. Where rounding is all that is left, some
+/// unit vector across them, and 0.
+template <class Real>
+double ItemSketch<Real>::unit_across(std::initializer_list<const double*> axes, double* x) const {
+  constexpr double kLeast = 1e-9;
+  const auto length_of_x = [&] { return std::sqrt(kernel_.dot(x, x, padded_)); };
+  const auto remove_axes = [&] {
+    for (const double* axis : axes) kernel_.remove(axis, x, padded_);
+  };
+  const double whole = length_of_x();
+  remove_axes();
+  double length = length_of_x();
+  double scale = length;
+  if (!(length > kLeast * whole)) {
+    length = 0.0;
+    for (std::size_t i = 0; i < dim_; ++i) {
+      std::fill_n(x, dim_, 0.0);
+      x[i] = 1.0;
+      remove_axes();
+      remove_axes();
+      scale = length_of_x();
+      if (scale > 0.5) break;
+    }
+  }
+  const double inverse = 1.0 / scale;
+  for (std::size_t d = 0; d < dim_; ++d) x[d] *= inverse;
+  return length;
 }
 
 template <class Real>
@@ -139,7 +140,9 @@ SketchRows ItemSketch<Real>::rows_of(const SketchBatch& batch, std::size_t group
   std::fill(copy_.begin(), copy_.end(), 0.0);
   for (std::size_t lane = 0; lane < lanes_of(group); ++lane) {
     const std::uint32_t* items = batch.items.data() + (group * kLanes + lane) * length_;
-    for (std::size_t j = 0; j < length_; ++j) copy_[j * kLanes + lane] = items[j] == items[n_context_] ? 1.0 : 0.0;
+    for (std::size_t j = 0; j < length_; ++j) {
+      if (items[j] == items[n_context_]) copy_[j * kLanes + lane] = 1.0;
+    }
   }
   const std::size_t first = group * length_ * kLanes;
   return {.n = n_attended_,
@@ -175,18 +178,17 @@ void ItemSketch<Real>::project(const SketchBatch& batch, const Real* directions,
     for (std::size_t lane = 0; lane < lanes_of(group); ++lane) {
       const std::size_t b = group * kLanes + lane;
       const Real* d = directions + b * (dim_ + 2);
-      const float* x = batch.targets.data() + b * dim_;
-      double* across = vector(across_, b);
-      double sum = 0.0;
+      const float* item = batch.targets.data() + b * dim_;
+      double *across = vector(across_, b), *x = vector(targets_, b);
       for (std::size_t i = 0; i < dim_; ++i) {
         across[i] = static_cast<double>(d[i]);
-        sum += across[i];
-        direction.target[lane] += across[i] * x[i];
-        target.sum[lane] += x[i];
-        target.square[lane] += static_cast<double>(x[i]) * x[i];
+        x[i] = item[i];
       }
-      direction.along1[lane] = sum / law_.sum_length;
-      direction.along2[lane] = unit_across({ones_.data()}, across, dim_);
+      direction.target[lane] = kernel_.dot(across, x, padded_);
+      target.sum[lane] = kernel_.dot(ones_.data(), x, padded_) * law_.sum_length;
+      target.square[lane] = kernel_.dot(x, x, padded_);
+      direction.along1[lane] = kernel_.dot(ones_.data(), across, padded_);
+      direction.along2[lane] = unit_across({ones_.data()}, across);
     }
     kernel_.project(law_, rows, direction, target, out_.data(), out2_.data(), out3_.data());
     scatter(out_.data(), group, dots);
@@ -205,11 +207,10 @@ void ItemSketch<Real>::combine(const SketchBatch& batch, const Real* coefficient
     std::copy_n(sum.rest, kLanes, rest_.data() + group * kLanes);
     for (std::size_t lane = 0; lane < lanes_of(group); ++lane) {
       const std::size_t b = group * kLanes + lane;
-      const float* x = batch.targets.data() + b * dim_;
-      const double* across = vector(across_, b);
+      const double *across = vector(across_, b), *x = vector(targets_, b);
       double* walk = vector(walk_, b);
       std::copy_n(batch.axes.data() + 2 * b * dim_, dim_, walk);
-      unit_across({ones_.data(), across}, walk, dim_);
+      unit_across({ones_.data(), across}, walk);
       const double mean = sum.along1[lane] / law_.sum_length;
       for (std::size_t d = 0; d < dim_; ++d) {
         out[b * (dim_ + 2) + d] =
@@ -228,19 +229,14 @@ void ItemSketch<Real>::pull_back(const SketchBatch& batch, const Real* direction
     for (std::size_t lane = 0; lane < lanes_of(group); ++lane) {
       const std::size_t b = group * kLanes + lane;
       const Real* d = directions + b * (dim_ + 2);
-      const float* x = batch.targets.data() + b * dim_;
-      double* turn = turn_.data() + lane * dim_;  // the direction, of which f2 is left
-      double total = 0.0;
-      for (std::size_t i = 0; i < dim_; ++i) {
-        turn[i] = static_cast<double>(d[i]);
-        total += turn[i];
-        direction.target[lane] += turn[i] * x[i];
-      }
-      direction.along1[lane] = total / law_.sum_length;
+      double* turn = vector(turn_, lane);  // the direction, of which f2 is left
+      for (std::size_t i = 0; i < dim_; ++i) turn[i] = static_cast<double>(d[i]);
+      direction.target[lane] = kernel_.dot(turn, vector(targets_, b), padded_);
+      direction.along1[lane] = kernel_.dot(ones_.data(), turn, padded_);
       const double *across = vector(across_, b), *walk = vector(walk_, b);
-      direction.along2[lane] = dot(across, turn, dim_);
-      direction.along3[lane] = dot(walk, turn, dim_);
-      direction.along4[lane] = unit_across({ones_.data(), across, walk}, turn, dim_);
+      direction.along2[lane] = kernel_.dot(across, turn, padded_);
+      direction.along3[lane] = kernel_.dot(walk, turn, padded_);
+      direction.along4[lane] = unit_across({ones_.data(), across, walk}, turn);
     }
     gather(weights, group, in1_.data());
     gather(scales, group, in2_.data());
@@ -251,11 +247,11 @@ void ItemSketch<Real>::pull_back(const SketchBatch& batch, const Real* direction
     scatter(out_.data(), group, forces);
     for (std::size_t lane = 0; lane < lanes_of(group); ++lane) {
       const std::size_t b = group * kLanes + lane;
-      const float* x = batch.targets.data() + b * dim_;
-      const double *across = vector(across_, b), *walk = vector(walk_, b), *turn = turn_.data() + lane * dim_;
+      const double *across = vector(across_, b), *walk = vector(walk_, b), *turn = vector(turn_, lane);
+      const double* x = vector(targets_, b);
       double* rest = rest_axis_.data();
       std::copy_n(batch.axes.data() + (2 * b + 1) * dim_, dim_, rest);
-      unit_across({ones_.data(), across, walk, turn}, rest, dim_);
+      unit_across({ones_.data(), across, walk, turn}, rest);
       const double mean = sum.along1[lane] / law_.sum_length;
       for (std::size_t d = 0; d < dim_; ++d) {
         out[b * (dim_ + 2) + d] =

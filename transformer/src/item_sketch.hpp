@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
 #include <vector>
 
 #include "iclk/mlp_stats/matrix_product.hpp"
@@ -46,15 +47,18 @@ class ItemSketch {
   std::size_t lanes_of(std::size_t group) const;
   void gather(const Real* from, std::size_t group, double* to) const;
   void scatter(const double* from, std::size_t group, Real* to) const;
-  double* vector(std::vector<double>& of, std::size_t b) const { return of.data() + b * dim_; }
+  double* vector(std::vector<double>& of, std::size_t b) const { return of.data() + b * padded_; }
+  double unit_across(std::initializer_list<const double*> axes, double* x) const;
 
-  std::size_t n_context_, dim_, batch_, length_, n_attended_, n_groups_;
+  std::size_t n_context_, dim_, padded_, batch_, length_, n_attended_, n_groups_;
   SketchLaw law_;
   SketchKernel kernel_;
-  std::vector<double> copy_;                                 // [T x kLanes] of the group at hand
-  std::vector<float> lengths_;                               // [groups][T x kLanes]
-  std::vector<double> cosines_;                              // [groups][T x kLanes]
+  std::vector<double> copy_;     // [T x kLanes] of the group at hand
+  std::vector<float> lengths_;   // [groups][T x kLanes]
+  std::vector<double> cosines_;  // [groups][T x kLanes]
+  // Vectors of D coordinates, with zeros behind them up to padded_.
   std::vector<double> ones_;                                 // [D] u1
+  std::vector<double> targets_;                              // [B x D]
   std::vector<double> across_, walk_;                        // [B x D] u2, f1
   std::vector<double> turn_;                                 // [kLanes x D] f2 of the group at hand
   std::vector<double> rest_axis_;                            // [D] direction of the rest

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "iclk/core/random.hpp"
@@ -47,6 +48,15 @@ struct KnownItems {
     const std::uint32_t item = law.draw(rng);
     return {item, labels[item]};
   }
+
+  /// The same n times in a row, of any label.
+  void draw(Rng& rng, std::size_t n, std::uint32_t* items, std::int8_t* item_labels) const noexcept {
+    all.draw(rng, std::span(items, n));
+    const std::int8_t* __restrict of = labels.data();
+    const std::uint32_t* __restrict drawn = items;
+    std::int8_t* __restrict to = item_labels;
+    for (std::size_t j = 0; j < n; ++j) to[j] = of[drawn[j]];
+  }
 };
 
 /// Rows of a table of fresh items, each given out once, labels by chance.
@@ -58,6 +68,15 @@ struct FreshItems {
   template <class Random>
   constexpr Pick draw(Random& rng, int label) noexcept {
     return {next++, label == 0 ? coin(rng) : static_cast<std::int8_t>(label)};
+  }
+
+  /// The same n times in a row, of any label: a number below 2 is a coin.
+  void draw(Rng& rng, std::size_t n, std::uint32_t* items, std::int8_t* item_labels) noexcept {
+    rng.below(2, std::span(items, n));
+    const std::uint32_t first = next;
+    for (std::size_t j = 0; j < n; ++j) item_labels[j] = static_cast<std::int8_t>(2 * items[j] - 1);
+    for (std::size_t j = 0; j < n; ++j) items[j] = first + static_cast<std::uint32_t>(j);
+    next = first + static_cast<std::uint32_t>(n);
   }
 };
 
@@ -88,7 +107,14 @@ constexpr void compose(const Task& task, bool with_copy, Source& source, Random&
       labels[j] = pick.label;
     }
   } else {
-    for (std::size_t j = 0; j < n; ++j) {
+    bool drawn = false;
+    if constexpr (std::is_same_v<Random, Rng>) {
+      if (!by_label) {
+        source.draw(rng, n, items, labels);
+        drawn = true;
+      }
+    }
+    for (std::size_t j = 0; j < n && !drawn; ++j) {
       const Pick pick = source.draw(rng, label_at(j));
       items[j] = pick.item;
       labels[j] = pick.label;

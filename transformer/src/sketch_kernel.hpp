@@ -60,6 +60,11 @@ struct SketchKernel {
   /// offsets[j]), sum of forces[j] scales[j] x_j.
   void (*pull_back)(const SketchLaw& law, const SketchRows& rows, const SketchDirection& direction, const double* rest,
                     const double* weights, const double* scales, const double* offsets, double* forces, SketchSum& sum);
+
+  // Vectors of n coordinates, a multiple of kSketchLanes: zeros stand behind the last.
+  double (*dot)(const double* x, const double* y, std::size_t n);
+  /// x without its component along a unit vector.
+  void (*remove)(const double* axis, double* x, std::size_t n);
 };
 
 SketchKernel baseline_sketch_kernel();

@@ -163,5 +163,20 @@ void pull_back_sketch(const SketchLaw& law, const SketchRows& rows, const Sketch
   store(sum.rest, root(sum3 * sum3 + sum4 * sum4));
 }
 
+double dot_sketch(const double* x, const double* y, std::size_t n) {
+  Lanes even{}, odd{};  // an addition waits for the one before it
+  for (std::size_t d = 0; d < n; d += 2 * kSketchLanes) {
+    even += load(x + d) * load(y + d);
+    if (d + kSketchLanes < n) odd += load(x + d + kSketchLanes) * load(y + d + kSketchLanes);
+  }
+  even += odd;
+  return ((even[0] + even[4]) + (even[2] + even[6])) + ((even[1] + even[5]) + (even[3] + even[7]));
+}
+
+void remove_sketch(const double* axis, double* x, std::size_t n) {
+  const double along = dot_sketch(axis, x, n);
+  for (std::size_t d = 0; d < n; d += kSketchLanes) store(x + d, load(x + d) - along * load(axis + d));
+}
+
 }  // namespace
 }  // namespace iclk::transformer

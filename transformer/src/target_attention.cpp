@@ -5,12 +5,9 @@
 #include <cmath>
 #include <type_traits>
 
-#include "partial_sums.hpp"
-
 namespace iclk::transformer {
 
 using mlp_stats::Op;
-using mlp_stats::product;
 
 template <class Real>
 TargetAttention<Real>::TargetAttention(std::size_t n_context, std::size_t dim, std::size_t batch, bool attend_self,
@@ -24,7 +21,8 @@ TargetAttention<Real>::TargetAttention(std::size_t n_context, std::size_t dim, s
       batch_(batch),
       length_(n_context + 1),
       n_attended_(attend_self ? n_context + 1 : n_context),
-      backend_(backend),
+      product_(backend),
+      token_kernels_(token_kernel_variants<Real>().back()),
       item_kernels_(best_item_kernels<Real>()),
       score_kernels_(best_score_kernels<Real>()),
       normed_targets_(batch * width_),
@@ -95,49 +93,42 @@ ItemRows rows_of(const SequenceBatch& sequences, std::size_t sequence, std::size
           .scaled = std::is_same_v<Real, float> && rows.scaled};
 }
 
+/// The table of items if it is small enough to stand in a second-level cache, from which the MLP has pushed it.
+MemoryAhead items_ahead(const SequenceBatch& sequences) {
+  constexpr std::size_t kMostFloats = std::size_t{640} * 1024 / sizeof(float);
+  const auto table = sequences.padded;
+  return table.size() > kMostFloats ? MemoryAhead{} : MemoryAhead{table.data(), table.data() + table.size()};
+}
+MemoryAhead items_ahead(const SketchBatch&) { return {}; }
+
 }  // namespace
+
+template <class Real>
+TokenMatrices<Real> TargetAttention<Real>::matrices() const {
+  return {width_, gain.data(), bias.data(), head.a.data(), head.value.data()};
+}
 
 /// LayerNorm's gain and P go into matrices of E x E, where they cost less than in every sequence.
 template <class Real>
-void TargetAttention<Real>::combine_matrices() {
-  head.combine();
-  const Real* __restrict g = gain.data();
-  for (std::size_t k = 0; k < width_; ++k) {
-    Real* __restrict to = to_direction_.data() + k * width_;
-    for (std::size_t i = 0; i < width_; ++i) to[i] = head.a[i * width_ + k] * g[i];
-    centre(to, width_);
-    for (std::size_t i = 0; i < width_; ++i) to[i] *= g[k];
-  }
-  for (std::size_t i = 0; i < width_; ++i) {
-    const Real* __restrict from = head.value.data() + i * width_;
-    Real* __restrict to = to_input_.data() + i * width_;
-    for (std::size_t k = 0; k < width_; ++k) to[k] = from[k] * g[k];
-    centre(to, width_);
-    for (std::size_t k = 0; k < width_; ++k) from_mean_[k * width_ + i] = to[k];
-    input_of_bias_[i] = bias[i] + dot(from, bias.data(), width_);
-    direction_of_bias_[i] = g[i] * dot(head.a.data() + i * width_, bias.data(), width_);
-  }
-  centre(direction_of_bias_.data(), width_);
+CombinedMatrices<Real> TargetAttention<Real>::combined() {
+  return {to_direction_.data(), to_input_.data(), from_mean_.data(), direction_of_bias_.data(), input_of_bias_.data()};
 }
 
 template <class Real>
 template <class Batch>
 void TargetAttention<Real>::run_forward(const Batch& sequences, std::size_t first, Real* u) {
-  combine_matrices();
+  head.combine();
+  token_kernels_.combine(matrices(), combined());
   for (std::size_t b = 0; b < batch_; ++b) {
     const float* item = target_of(sequences, first, b);
     const auto [shift, scale] = target_norm<Real>(item, dim_);
-    Real* normed = normed_targets_.data() + b * width_;
     target_scales_[b] = scale;
-    for (std::size_t d = 0; d < dim_; ++d) normed[d] = scale * (static_cast<Real>(item[d]) - shift);
-    normed[dim_] = normed[dim_ + 1] = -scale * shift;
-    for (std::size_t i = 0; i < width_; ++i) u[b * width_ + i] = gain[i] * normed[i] + input_of_bias_[i];
-    std::copy_n(direction_of_bias_.data(), width_, directions_.data() + b * width_);
+    token_kernels_.start_target(matrices(), combined(), item, dim_, shift, scale, normed_targets_.data() + b * width_,
+                                directions_.data() + b * width_, u + b * width_);
   }
-  product(backend_, Op::plain, Op::plain, batch_, width_, width_, Real(1), normed_targets_.data(), to_direction_.data(),
-          Real(1), directions_.data());
+  product_(Op::plain, batch_, width_, width_, normed_targets_.data(), to_direction_.data(), true, directions_.data());
   attend_all(sequences, first);
-  product(backend_, Op::plain, Op::plain, batch_, width_, width_, Real(1), mean_.data(), from_mean_.data(), Real(1), u);
+  product_(Op::plain, batch_, width_, width_, mean_.data(), from_mean_.data(), true, u);
 }
 
 template <class Real>
@@ -194,73 +185,24 @@ CoefficientSums<Real> TargetAttention<Real>::scores(std::size_t b, const std::in
 /// From a weighted sum of items to that of normalised tokens: the labels and P.
 template <class Real>
 void TargetAttention<Real>::add_features(const CoefficientSums<Real>& sums, Real* to) const {
-  to[dim_] = sums.plus();
-  to[dim_ + 1] = sums.minus();
-  centre(to, width_);
+  token_kernels_.add_features(dim_, sums.plus(), sums.minus(), to);
 }
 
 template <class Real>
 template <class Batch>
 void TargetAttention<Real>::run_backward(const Batch& sequences, std::size_t first, const Real* d_u) {
-  product(backend_, Op::transposed, Op::plain, width_, width_, batch_, Real(1), d_u, mean_.data(), Real(0),
-          head.d_value.data());
-  product(backend_, Op::plain, Op::plain, batch_, width_, width_, Real(1), d_u, to_input_.data(), Real(0),
-          directions_.data());
-  std::fill_n(d_gain_.data(), width_, Real(0));
-  std::fill_n(d_u_sum_.data(), width_, Real(0));
-  for (std::size_t b = 0; b < batch_; ++b) {
-    const Real* from = d_u + b * width_;
-    const Real* normed = normed_targets_.data() + b * width_;
-    for (std::size_t i = 0; i < width_; ++i) {
-      d_gain_[i] += from[i] * normed[i];
-      d_u_sum_[i] += from[i];
-    }
-  }
+  MemoryAhead ahead = items_ahead(sequences);
+  product_(Op::transposed, width_, width_, batch_, d_u, mean_.data(), false, head.d_value.data(), ahead);
+  product_(Op::plain, batch_, width_, width_, d_u, to_input_.data(), false, directions_.data(), ahead);
+  token_kernels_.sum_rows(batch_, width_, d_u, d_u_sum_.data());
+  token_kernels_.sum_products(batch_, width_, d_u, normed_targets_.data(), d_gain_.data());
   pull_back_all(sequences, first);
-  std::fill_n(d_direction_sum_.data(), width_, Real(0));
-  for (std::size_t b = 0; b < batch_; ++b) {
-    for (std::size_t i = 0; i < width_; ++i) d_direction_sum_[i] += d_directions_[b * width_ + i];
-  }
-  product(backend_, Op::transposed, Op::plain, width_, width_, batch_, Real(1), d_directions_.data(),
-          normed_targets_.data(), Real(0), head.d_a.data());
+  token_kernels_.sum_rows(batch_, width_, d_directions_.data(), d_direction_sum_.data());
+  product_(Op::transposed, width_, width_, batch_, d_directions_.data(), normed_targets_.data(), false,
+           head.d_a.data());
   std::copy_n(d_u_sum_.data(), width_, d_bias_.data());
-  separate_matrices();
-}
-
-namespace {
-
-/// One row of a matrix M that acts on g x + c: from d_row, the gradient in the row where it acts on x, and `sum`, that in
-/// its product with 1, to the gradients in g, c and the row. `factor` stands before all.
-template <class Real>
-void separate_row(std::size_t n, Real factor, Real sum, const Real* __restrict row, const Real* __restrict g,
-                  const Real* __restrict c, Real* __restrict d_row, Real* __restrict d_g, Real* __restrict d_c) {
-  for (std::size_t k = 0; k < n; ++k) {
-    const Real entry = factor * row[k];
-    const Real gradient = d_row[k];
-    d_g[k] += entry * gradient;
-    d_c[k] += entry * sum;
-    d_row[k] = gradient * g[k] + sum * c[k];
-  }
-}
-
-}  // namespace
-
-/// The way back through combine_matrices: head.d_value holds sum_b du y^T and head.d_a sum_b dr h_T^T, y and h_T without
-/// gain and bias, and r = P g A t_T is the direction.
-template <class Real>
-void TargetAttention<Real>::separate_matrices() {
-  for (std::size_t i = 0; i < width_; ++i) {
-    separate_row(width_, Real(1), d_u_sum_[i], head.value.data() + i * width_, gain.data(), bias.data(),
-                 head.d_value.data() + i * width_, d_gain_.data(), d_bias_.data());
-  }
-  for (std::size_t i = 0; i < width_; ++i) {
-    const Real* a = head.a.data() + i * width_;
-    Real* d_a = head.d_a.data() + i * width_;
-    separate_row(width_, gain[i], d_direction_sum_[i], a, gain.data(), bias.data(), d_a, d_gain_.data(),
-                 d_bias_.data());
-    d_gain_[i] += dot(a, d_a, width_);
-    for (std::size_t k = 0; k < width_; ++k) d_a[k] *= gain[i];
-  }
+  token_kernels_.separate(matrices(), {d_u_sum_.data(), d_direction_sum_.data(), head.d_value.data(), head.d_a.data(),
+                                       d_gain_.data(), d_bias_.data()});
 }
 
 template <class Real>
@@ -296,7 +238,7 @@ void TargetAttention<Real>::pull_back_all(const SketchBatch& sequences, std::siz
 template <class Real>
 void TargetAttention<Real>::offsets(std::size_t b, const std::int8_t* labels, Real* offsets) {
   const Real* direction = directions_.data() + b * width_;
-  const Real mean_force = dot(direction, mean_.data() + b * width_, width_);
+  const Real mean_force = token_kernels_.dot(width_, direction, mean_.data() + b * width_);
   score_kernels_.offsets(tokens(labels), label_direction(direction, width_), mean_force, scales_.data() + b * length_,
                          offsets);
 }

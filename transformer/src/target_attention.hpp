@@ -10,7 +10,9 @@
 #include "iclk/transformer/icl_model.hpp"
 #include "item_kernels.hpp"
 #include "item_sketch.hpp"
+#include "narrow_product.hpp"
 #include "score_kernels.hpp"
+#include "token_kernels.hpp"
 #include "token_norm.hpp"
 
 namespace iclk::transformer {
@@ -65,8 +67,8 @@ class TargetAttention {
   void pull_back_all(const SequenceBatch& sequences, std::size_t first);
   void pull_back_all(const SketchBatch& sequences, std::size_t first);
 
-  void combine_matrices();
-  void separate_matrices();
+  TokenMatrices<Real> matrices() const;
+  CombinedMatrices<Real> combined();
   AttendedTokens tokens(const std::int8_t* labels) const;
   CoefficientSums<Real> scores(std::size_t b, const std::int8_t* labels, Real* scaled);
   void offsets(std::size_t b, const std::int8_t* labels, Real* offsets);
@@ -74,7 +76,8 @@ class TargetAttention {
 
   std::size_t n_context_, dim_, width_, batch_, length_;
   std::size_t n_attended_;  // tokens that the target attends to
-  mlp_stats::BackendKind backend_;
+  NarrowProduct<Real> product_;
+  TokenKernels<Real> token_kernels_;
   ItemKernels<Real> item_kernels_;
   ScoreKernels<Real> score_kernels_;
   std::optional<ItemSketch<Real>> sketch_;  // with enough coordinates

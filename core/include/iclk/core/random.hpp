@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace iclk {
 
@@ -65,6 +66,8 @@ class Rng {
     }
     return product >> 32;
   }
+  /// The same into all of `out`, in order, with many words side by side.
+  void below(std::uint32_t n, std::span<std::uint32_t> out) noexcept;
 
  private:
   std::uint64_t below_large(std::uint64_t n) noexcept;
