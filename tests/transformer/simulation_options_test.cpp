@@ -161,7 +161,7 @@ TEST_CASE("simulation settings: runs that draw items have the names that they al
   };
   CHECK(with("items", "inf") == "one-layer_n24_kinf_s2_7252756ee43ade2e");
   CHECK(with("sketches", "inf") != with("items", "inf"));
-  CHECK(with({}, "inf") == with("sketches", "inf"));
+  CHECK(with({}, "inf") == with("items", "inf"));  // N = 24
   CHECK(with({}, "100") == with("items", "100"));
 }
 
