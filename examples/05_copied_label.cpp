@@ -69,7 +69,14 @@ double worth_of_copied_label(transformer::IclTask& task, std::vector<transformer
 
 void follow(std::optional<std::uint64_t> n_items, double end_time, std::uint64_t seed) {
   const transformer::IclSgd sgd{.lr = 0.01};
-  transformer::IclTask task({.n_items = n_items, .n_context = kContext}, seed);
+  // The released code's task: the same K items for every seed, half of them of each label.
+  transformer::TaskOptions task_options{.n_items = n_items, .n_context = kContext};
+  if (n_items) {
+    task_options.item_labels = mlp_stats::LabelRule::balanced;
+    task_options.item_set = transformer::ItemSet::fixed;
+    task_options.target_rule = transformer::TargetRule::resampled;
+  }
+  transformer::IclTask task(task_options, seed);
   const auto model = transformer::make_attention_model(
       {.n_context = kContext, .hidden = kHidden, .batch = kBatch, .attend_self = true}, seed);
   const auto stretch = static_cast<std::uint64_t>(std::ceil(end_time / sgd.lr / kRows));
